@@ -1,0 +1,5 @@
+"""``python -m jaxcrys`` is the ``jaxcrys`` command."""
+
+from jaxcrys.cli.main import main
+
+main()

@@ -1,0 +1,73 @@
+"""Files that are either whole or not there: write beside, flush, rename."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place when the block succeeds.
+
+    Works for a file and for a folder (which must not exist yet). If the block fails, or the
+    process is killed, ``path`` is untouched.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> with atomic_path(target) as partial:
+        ...     _ = partial.write_text("whole")
+        >>> target.read_text()
+        'whole'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    partial = holder / path.name
+    try:
+        yield partial
+        flush(partial)
+        os.replace(partial, path)
+        flush(path.parent)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """Force a file, or a folder and all in it, to the disk."""
+    for item in [*path.rglob("*"), path] if path.is_dir() else [path]:
+        handle = os.open(item, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep_partials(path: Path | str) -> None:
+    """Remove what killed writers of ``path`` left beside it."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write JSON atomically, keys in the order given, one trailing newline."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def sha256(path: Path | str) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
