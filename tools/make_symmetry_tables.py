@@ -98,10 +98,16 @@ def generating_operations(linear, translation, operations) -> list[int]:
 FAMILIES = ((2, 0), (15, 1), (74, 2), (142, 3), (194, 4), (230, 5))
 
 
+def spacegroup_type(hall_number: int) -> spglib.SpaceGroupType:
+    kind = spglib.get_spacegroup_type(hall_number)
+    assert kind is not None, hall_number
+    return kind
+
+
 def standard_hall_number(number: int) -> int:
     """Hall number of the ITA standard setting: origin choice 2, hexagonal axes, unique axis b."""
-    settings = [h for h in range(1, 531) if spglib.get_spacegroup_type(h).number == number]
-    choices = [spglib.get_spacegroup_type(h).choice for h in settings]
+    settings = [h for h in range(1, 531) if spacegroup_type(h).number == number]
+    choices = [spacegroup_type(h).choice for h in settings]
     wanted = [c for c in ("2", "H", "b1", "b", "") if c in choices]
     return settings[choices.index(wanted[0])] if wanted else settings[0]
 
@@ -130,8 +136,14 @@ def build() -> dict[str, np.ndarray]:
             linear = linear[:, :, np.concatenate([free, dead])]
             position.get_site_symmetry()
             add_position(
-                positions, number, position.letter.encode(), len(linear), len(free), count,
-                position.site_symm.encode(), left_inverse(linear[0], len(free)),
+                positions,
+                number,
+                position.letter.encode(),
+                len(linear),
+                len(free),
+                count,
+                position.site_symm.encode(),
+                left_inverse(linear[0], len(free)),
             )
             assert len(linear) == position.multiplicity
             rows["linear"].append(linear)
@@ -168,7 +180,7 @@ def add_position(positions: dict[str, list], *values) -> None:
 
 def spaced_symbol(hall_number: int) -> bytes:
     """Hermann-Mauguin symbol with spaces, such as ``F d -3 m``; monoclinic ``P 1 21/c 1``."""
-    kind = spglib.get_spacegroup_type(hall_number)
+    kind = spacegroup_type(hall_number)
     monoclinic = kind.choice.startswith("b")
     symbol = kind.international_full if monoclinic else kind.international.split("=")[0]
     return symbol.strip().replace("_", "").encode()
@@ -177,7 +189,7 @@ def spaced_symbol(hall_number: int) -> bytes:
 def serialise(arrays: dict[str, np.ndarray]) -> bytes:
     """The same bytes on every machine: fixed names, order and time stamps."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

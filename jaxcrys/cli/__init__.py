@@ -1,1 +1,1 @@
-"""TODO"""
+"""The ``jaxcrys`` command: one file for each subcommand."""

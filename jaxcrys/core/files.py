@@ -4,15 +4,18 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+_SUFFIX = ".partial"
+
 
 @contextlib.contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
+def atomic_path(path: Path | str) -> Generator[Path, None, None]:
     """Yield a temporary path beside ``path`` that takes its place when the block succeeds.
 
     Works for a file and for a folder (which must not exist yet). If the block fails, or the
@@ -28,7 +31,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_SUFFIX, dir=path.parent))
     partial = holder / path.name
     try:
         yield partial
@@ -52,8 +55,11 @@ def flush(path: Path) -> None:
 def sweep_partials(path: Path | str) -> None:
     """Remove what killed writers of ``path`` left beside it."""
     path = Path(path)
-    for leftover in path.parent.glob(f".{path.name}.*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    # mkdtemp's random part has no dot: partials of ``path`` only, not those of ``path.other``.
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[^.]+{re.escape(_SUFFIX)}")
+    for sibling in path.parent.iterdir() if path.parent.is_dir() else ():
+        if ours.fullmatch(sibling.name):
+            shutil.rmtree(sibling, ignore_errors=True)
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -31,7 +31,7 @@ def pytree(cls: type[T]) -> type[T]:
         Pair(left=2.0, right=4.0)
     """
     cls = dataclasses.dataclass(frozen=True)(cls)
-    fields = dataclasses.fields(cls)  # ty: ignore[invalid-argument-type]
+    fields = dataclasses.fields(cls)
     meta = [f.name for f in fields if f.metadata.get("static")]
     data = [f.name for f in fields if f.name not in meta]
     return jax.tree_util.register_dataclass(cls, data_fields=data, meta_fields=meta)

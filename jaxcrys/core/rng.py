@@ -22,6 +22,18 @@ def sample_keys(seed: int, index: Int[ArrayLike, "b"]) -> Key[jax.Array, "b"]:
     return fold(jax.random.key(seed), jnp.asarray(index, jnp.uint32))
 
 
+def streams(key: Key[jax.Array, ""], *names: str) -> dict[str, Key[jax.Array, ""]]:
+    """One key for each name, by a single split.
+
+    Example:
+        >>> import jax
+        >>> keys = streams(jax.random.key(0), "lattice", "species")
+        >>> bool(keys["lattice"] == keys["species"])
+        False
+    """
+    return dict(zip(names, jax.random.split(key, len(names)), strict=True))
+
+
 def stream(key: Key[jax.Array, ""], name: str) -> Key[jax.Array, ""]:
     """The key of a named stream, so that a new consumer of randomness disturbs no other.
 

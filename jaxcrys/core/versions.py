@@ -1,6 +1,7 @@
 """Refuse library versions that are known to compute wrong values or to break on import."""
 
 import os
+import platform
 from collections.abc import Callable
 from importlib import metadata
 
@@ -46,3 +47,14 @@ def check_versions(version_of: Callable[[str], str] = metadata.version) -> None:
             f"jax {jax} and flax {flax} do not work together. "
             "Pair jax 0.10.x with flax==0.12.8, and jax 0.11.2 or later with flax>=0.12.12."
         )
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that results depend on.
+
+    Example:
+        >>> sorted(library_versions())
+        ['flax', 'jax', 'jaxcrys', 'jaxlib', 'numpy', 'python']
+    """
+    names = ("jaxcrys", "jax", "jaxlib", "flax", "numpy")
+    return {name: metadata.version(name) for name in names} | {"python": platform.python_version()}

@@ -10,7 +10,8 @@ from jaxcrys.core.typing import ArrayLike, Float
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.geometry.lattice import coefficients_from_matrix, matrix_from_parameters
 from jaxcrys.geometry.periodic import wrap
-from jaxcrys.symmetry.groups import check_group, constrain_lattice, symbol
+from jaxcrys.symmetry.groups import constrain_lattice, symbol
+from jaxcrys.symmetry.tables import NUM_POSITIONS, check_group
 from jaxcrys.symmetry.wyckoff import (
     degrees_of_freedom,
     free_mask,
@@ -72,16 +73,25 @@ def build_crystal(
                 f"{degrees_of_freedom(wyckoff[i])} free coordinates, got {len(site.free)}",
             )
         free[i, : len(site.free)] = site.free
-    matrix = matrix_from_parameters(np.asarray(parameters, float))
     crystal = Crystal(
         group=np.asarray(group, np.int32),
         wyckoff=wyckoff,
         species=species,
         free=wrap(free),
-        lattice=fit_lattice(matrix, group),
+        lattice=fit_lattice(_matrix(parameters), group),
     )
     validate(crystal)
     return crystal
+
+
+def _matrix(parameters: Sequence[float] | Float[np.ndarray, "6"]) -> Float[np.ndarray, "3 3"]:
+    given = np.asarray(parameters, float)
+    if given.shape != (6,) or not ((given > 0) & (given[3:].max(initial=0) < 180)).all():
+        raise InputError(
+            "lattice", f"expected positive a, b, c, alpha, beta, gamma, got {given.tolist()}"
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(matrix_from_parameters(given))
 
 
 def fit_lattice(
@@ -93,11 +103,13 @@ def fit_lattice(
         InputError: if the lattice is singular, or further than ``tolerance`` (in units of k)
             from what the group allows.
     """
+    matrix = np.asarray(matrix, float)
+    finite = np.isfinite(matrix).all()
     with np.errstate(divide="ignore", invalid="ignore"):
-        k = coefficients_from_matrix(matrix)
+        k = coefficients_from_matrix(matrix) if finite else np.full(6, np.nan)
     if not np.isfinite(k).all():
         raise InputError("lattice", "has no volume or is not finite")
-    exact = constrain_lattice(k, np.asarray(group))
+    exact = np.asarray(constrain_lattice(k, np.asarray(group)))
     if np.abs(exact - k).max() > tolerance:
         raise InputError(
             "lattice",
@@ -116,7 +128,15 @@ def validate(crystal: Crystal) -> None:
     group = np.asarray(crystal.group)
     wyckoff, species, free = map(np.asarray, (crystal.wyckoff, crystal.species, crystal.free))
     lattice = np.asarray(crystal.lattice)
+    batch, slots = group.shape, wyckoff.shape
+    expected = {"wyckoff": (*batch, *slots[-1:]), "species": slots, "free": (*slots, 3)}
+    for field, shape in (expected | {"lattice": (*batch, 6)}).items():
+        found = np.shape(getattr(crystal, field))
+        if found != shape:
+            raise InputError(field, f"expected an array of shape {shape}, got {found}")
     _require("group", (group >= 1) & (group <= 230), group, "a space group number, 1 to 230")
+    known = (wyckoff >= 0) & (wyckoff <= NUM_POSITIONS)
+    _require("wyckoff", known, wyckoff, f"position ids from 0 to {NUM_POSITIONS}")
     used = wyckoff > 0
     _require("wyckoff", used.any(-1), wyckoff, "at least one occupied site")
     own = (group_of(wyckoff) == group[..., None]) | ~used
@@ -142,22 +162,32 @@ def example_crystal() -> Crystal:
 
 
 def stack_crystals(crystals: Sequence[Crystal], *, capacity: int | None = None) -> Crystal:
-    """Batch single crystals, padding them to the same number of sites.
+    """Batch single crystals: occupied sites first, in their order, then empty slots.
+
+    Args:
+        crystals: at least one crystal.
+        capacity: number of site slots; as many as the largest crystal needs by default.
+
+    Raises:
+        InputError: if there is no crystal, or one does not fit.
 
     Example:
         >>> stack_crystals([example_crystal(), example_crystal()], capacity=4).wyckoff.shape
         (2, 4)
     """
-    need = max(int((np.asarray(c.wyckoff) > 0).sum()) for c in crystals)
-    capacity = need if capacity is None else capacity
-    if need > capacity:
-        raise InputError("capacity", f"a crystal has {need} sites, more than {capacity} slots")
+    if not crystals:
+        raise InputError("crystals", "expected at least one, got none")
+    occupied = [np.flatnonzero(np.asarray(c.wyckoff)) for c in crystals]
+    need = max(map(len, occupied))
+    slots = need if capacity is None else capacity
+    if need > slots:
+        raise InputError("capacity", f"a crystal has {need} sites, more than {slots} slots")
 
     def padded(name: str) -> np.ndarray:
-        rows = [np.asarray(getattr(c, name))[:capacity] for c in crystals]
-        return np.stack(
-            [np.pad(r, [(0, capacity - len(r))] + [(0, 0)] * (r.ndim - 1)) for r in rows]
-        )
+        rows = [
+            np.asarray(getattr(c, name))[sites] for c, sites in zip(crystals, occupied, strict=True)
+        ]
+        return np.stack([np.pad(r, [(0, slots - len(r))] + [(0, 0)] * (r.ndim - 1)) for r in rows])
 
     return Crystal(
         group=np.stack([np.asarray(c.group) for c in crystals]),

@@ -1,6 +1,8 @@
 """Batches of crystals as one ``.npz`` file: plain arrays, no pickle, the same bytes every time."""
 
 import dataclasses
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +40,8 @@ def load_crystals(path: Path | str) -> Crystal:
         InputError: if the file is missing, damaged or of another kind.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # An open handle of our own: numpy leaves the file open when it is damaged.
+        with open(path, "rb") as handle, np.lib.npyio.NpzFile(handle, allow_pickle=False) as stored:
             return Crystal(**{name: stored[name] for name in FIELDS})
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(str(path), f"is not a readable file of crystals ({error})") from error

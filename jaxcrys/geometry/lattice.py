@@ -136,7 +136,8 @@ def matrix_from_parameters(parameters: Float[ArrayLike, "*b 6"]) -> Float[ArrayL
     xp = namespace(parameters)
     lengths = parameters[..., :3]
     # Angles such as 90 and 120 degrees must give their exact cosines, else symmetry is lost.
-    cosines = xp.round(xp.cos(xp.radians(parameters[..., 3:])), 15)
+    digits = 15 if parameters.dtype == np.float64 else 7
+    cosines = xp.round(xp.sin(xp.radians(90 - parameters[..., 3:])), digits)
     alpha, beta, gamma = cosines[..., 0], cosines[..., 1], cosines[..., 2]
     zero, one = xp.zeros_like(alpha), xp.ones_like(alpha)
     sine = xp.sqrt(1 - gamma**2)

@@ -1,1 +1,8 @@
-"""TODO"""
+"""Networks: Linen modules that hold parameters, over pure functions on dense masked arrays.
+
+A network knows nothing of noise processes, losses or samplers.
+"""
+
+from jaxcrys.nn.cspnet import CSPNet, CSPNetConfig, CSPNetOutput
+
+__all__ = ["CSPNet", "CSPNetConfig", "CSPNetOutput"]

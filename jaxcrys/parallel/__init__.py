@@ -1,1 +1,5 @@
-"""TODO"""
+"""Devices: one mesh with a single data axis, and the two ways to lay arrays over it."""
+
+from jaxcrys.parallel.mesh import data_mesh, replicate, shard_batch
+
+__all__ = ["data_mesh", "replicate", "shard_batch"]

@@ -3,6 +3,7 @@
 Standard setting of the International Tables: unique axis b, hexagonal axes, origin choice 2.
 """
 
+from jaxcrys.symmetry.centring import centring_count, centring_translations
 from jaxcrys.symmetry.groups import (
     crystal_family,
     lattice_fixed,
@@ -19,12 +20,14 @@ from jaxcrys.symmetry.tables import (
     Tables,
     load_tables,
 )
+from jaxcrys.symmetry.tangent import orbit_mean, pull_back
 from jaxcrys.symmetry.wyckoff import (
     degrees_of_freedom,
     free_mask,
     general_position,
     group_of,
     multiplicity,
+    multiplicity_modulo_centring,
     position_id,
     position_label,
     positions_of,
@@ -36,6 +39,8 @@ __all__ = [
     "TRANSLATION_UNIT",
     "Orbits",
     "Tables",
+    "centring_count",
+    "centring_translations",
     "crystal_family",
     "degrees_of_freedom",
     "expand_orbits",
@@ -46,10 +51,13 @@ __all__ = [
     "lattice_mask",
     "load_tables",
     "multiplicity",
+    "multiplicity_modulo_centring",
     "operations",
+    "orbit_mean",
     "position_id",
     "position_label",
     "positions_of",
+    "pull_back",
     "representative",
     "spaced_symbol",
     "symbol",

@@ -2,22 +2,10 @@
 
 import numpy as np
 
-from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, namespace
 from jaxcrys.geometry.lattice import FAMILIES, FAMILY_FIXED, FAMILY_MASK
-from jaxcrys.symmetry.tables import NUM_GROUPS, load_tables, lookup
+from jaxcrys.symmetry.tables import check_group, load_tables, lookup
 from jaxcrys.symmetry.wyckoff import general_position
-
-
-def check_group(group: int, where: str = "space group") -> int:
-    """Return ``group`` as an int if it is a space group number.
-
-    Raises:
-        InputError: if it is not an integer from 1 to 230.
-    """
-    if not isinstance(group, (int, np.integer)) or not 1 <= group <= NUM_GROUPS:
-        raise InputError(where, f"must be a space group number from 1 to 230, got {group!r}")
-    return int(group)
 
 
 def spaced_symbol(group: int) -> str:
@@ -78,6 +66,7 @@ def constrain_lattice(
         array([0., 0., 0., 0., 0., 1.])
     """
     xp = namespace(k, group)
+    k = xp.asarray(k)
     return xp.where(lattice_mask(group), k, xp.asarray(lattice_fixed(group), k.dtype))
 
 

@@ -1,10 +1,12 @@
 """From sites to atoms: the orbit of each site under its space group."""
 
+import numpy as np
+
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, namespace
 from jaxcrys.geometry.periodic import wrap
 from jaxcrys.symmetry.tables import TRANSLATION_UNIT, load_tables, lookup
-from jaxcrys.symmetry.wyckoff import multiplicity
+from jaxcrys.symmetry.wyckoff import multiplicity, multiplicity_modulo_centring
 
 
 @pytree
@@ -27,12 +29,17 @@ class Orbits:
 
 
 def expand_orbits(
-    wyckoff: Int[ArrayLike, "*b s"], free: Float[ArrayLike, "*b s 3"], *, capacity: int
+    wyckoff: Int[ArrayLike, "*b s"],
+    free: Float[ArrayLike, "*b s 3"],
+    *,
+    capacity: int,
+    modulo_centring: bool = False,
 ) -> Orbits:
     """Apply to each site the rows of its Wyckoff position: x = linear @ u + translation (mod 1).
 
     Pure, with any leading dimensions; groups may differ within a batch. Atoms are ordered by site,
-    then by row.
+    then by row. With ``modulo_centring`` only one of the atoms that differ by a centring
+    translation is written, the others being its copies (``symmetry.centring``).
 
     Example:
         >>> import numpy as np
@@ -46,8 +53,9 @@ def expand_orbits(
     """
     xp = namespace(wyckoff, free)
     tables = load_tables()
-    count = multiplicity(wyckoff)
-    end = xp.cumsum(count, -1)
+    count = multiplicity_modulo_centring(wyckoff) if modulo_centring else multiplicity(wyckoff)
+    free = xp.asarray(free)
+    end = xp.cumsum(count, -1, dtype=count.dtype)
     atom = xp.arange(capacity, dtype=end.dtype)
     total = end[..., -1:]
     mask = atom < total
@@ -55,8 +63,10 @@ def expand_orbits(
     site = (end[..., None, :] <= atom[:, None]).sum(-1, dtype=end.dtype)
     site = xp.where(mask, site, 0)
     start_row = lookup(tables.position_first_row, wyckoff) - (end - count)
-    row = xp.where(mask, xp.take_along_axis(start_row, site, -1) + atom, 0)
-    u = xp.take_along_axis(free, site[..., None], -2)
+    # Sites are valid indices: without JAX's check of them the expansion takes a quarter less time.
+    unchecked = {} if xp is np else {"mode": "clip"}
+    row = xp.where(mask, xp.take_along_axis(start_row, site, -1, **unchecked) + atom, 0)
+    u = xp.take_along_axis(free, site[..., None], -2, **unchecked)
     linear = lookup(tables.row_linear, row).astype(free.dtype)
     shift = lookup(tables.row_translation, row).astype(free.dtype) / TRANSLATION_UNIT
     frac = wrap((linear * u[..., None, :]).sum(-1) + shift)
@@ -82,6 +92,7 @@ def representative(
     """
     xp = namespace(wyckoff, free)
     tables = load_tables()
+    free = xp.asarray(free)
     row = lookup(tables.position_first_row, wyckoff)
     linear = lookup(tables.row_linear, row).astype(free.dtype)
     shift = lookup(tables.row_translation, row).astype(free.dtype) / TRANSLATION_UNIT

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import namespace
 
 NUM_GROUPS = 230
@@ -82,6 +83,17 @@ def _widen(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind == "S":
         return array.astype(str)
     return array if array.dtype == np.int8 else array.astype(np.int32)
+
+
+def check_group(group: int, where: str = "space group") -> int:
+    """Return ``group`` as an int if it is a space group number.
+
+    Raises:
+        InputError: if it is not an integer from 1 to 230.
+    """
+    if not isinstance(group, (int, np.integer)) or not 1 <= group <= NUM_GROUPS:
+        raise InputError(where, f"must be a space group number from 1 to 230, got {group!r}")
+    return int(group)
 
 
 def lookup(table: np.ndarray, index: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import ArrayLike, Bool, Int, namespace
-from jaxcrys.symmetry.tables import NUM_GROUPS, load_tables, lookup
+from jaxcrys.symmetry.tables import NUM_GROUPS, check_group, load_tables, lookup
 
 
 def multiplicity(wyckoff: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b"]:
@@ -17,6 +17,18 @@ def multiplicity(wyckoff: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b"]:
         array([0, 1], dtype=int32)
     """
     return lookup(load_tables().position_multiplicity, wyckoff)
+
+
+def multiplicity_modulo_centring(wyckoff: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b"]:
+    """Atoms that an orbit puts in the primitive cell; 0 for the empty slot.
+
+    Example:
+        >>> multiplicity_modulo_centring(np.array([0, position_id(225, "a")]))
+        array([0, 1], dtype=int32)
+    """
+    tables = load_tables()
+    centring = np.maximum(tables.group_centring[tables.position_group], 1)
+    return lookup(tables.position_multiplicity // centring, wyckoff)
 
 
 def degrees_of_freedom(wyckoff: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b"]:
@@ -55,10 +67,14 @@ def general_position(group: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b"]:
 def positions_of(group: int) -> range:
     """Ids of all positions of a group, letter a first.
 
+    Raises:
+        InputError: if there is no such group.
+
     Example:
         >>> len(positions_of(47))
         27
     """
+    group = check_group(group)
     last = int(general_position(np.asarray(group)))
     first = 1 if group == 1 else int(general_position(np.asarray(group - 1))) + 1
     return range(first, last + 1)
@@ -79,7 +95,7 @@ def position_id(group: int, label: str) -> int:
     """Global id of a position from its letter, with or without its multiplicity.
 
     Raises:
-        InputError: if the group has no such position.
+        InputError: if there is no such group, or it has no such position.
 
     Example:
         >>> position_id(225, "a") == position_id(225, "4a")

@@ -1,0 +1,59 @@
+"""``jaxcrys generate``."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jaxcrys.core.progress import TerminalProgress
+from jaxcrys.recipes.model import load_model
+from jaxcrys.sampling.generate import generate
+from jaxcrys.sampling.summary import summary
+from jaxcrys.sampling.wish import Wish
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Draw new crystals from a trained run.
+
+    Sample i depends on the seed and on i alone. An interrupted call goes on where it stopped when
+    it is given again.
+
+    Attributes:
+        run_folder: a run made by 'jaxcrys train'.
+        out: folder for the crystals: crystals.npz, structures.extxyz, cif/, table.csv, run.json.
+        num: how many crystals.
+        seed: of all random numbers.
+        batch_size: crystals that are drawn at a time.
+        space_group: space group number; several may be given.
+        template: positions of the one space group given, such as "4a 4b" or "Na@4a Cl@4b".
+        formula: exact composition, with a template.
+        templates_from: a dataset; sample i takes the group, positions and elements of its crystal i.
+        checkpoint: best, latest, or a step.
+    """
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    out: Path
+    num: int = 32
+    seed: int = 0
+    batch_size: int = 64
+    space_group: tuple[int, ...] = ()
+    template: str | None = None
+    formula: str | None = None
+    templates_from: Path | None = None
+    checkpoint: str = "best"
+
+    def run(self) -> None:
+        """Generate."""
+        rows = generate(
+            load_model(self.run_folder, checkpoint=self.checkpoint),
+            self.out,
+            num=self.num,
+            seed=self.seed,
+            batch_size=self.batch_size,
+            wish=Wish(self.space_group, self.template, self.formula, self.templates_from),
+            progress=TerminalProgress(),
+        )
+        print(summary(rows))
+        print(f"written to {self.out}")

@@ -1,0 +1,88 @@
+"""Entry point: find the subcommand, load only what it needs, turn errors into messages."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from jaxcrys.core.errors import InputError
+
+COMMANDS = {
+    "demo": "prepare, train, generate: the whole road in five minutes",
+    "prepare": "read crystals from files into a dataset",
+    "train": "train a recipe on a dataset, or go on with a run",
+    "generate": "draw new crystals from a trained run",
+}
+
+OVERVIEW = """\
+jaxcrys: generate crystals whose symmetry is exact
+
+usage: jaxcrys COMMAND [OPTIONS]
+
+{commands}
+
+examples:
+  jaxcrys demo
+  jaxcrys prepare crystals.csv more_cifs/ --out dataset
+  jaxcrys train dataset --out run --species generated
+  jaxcrys generate --run run --num 100 --space-group 225 --out crystals
+
+'jaxcrys COMMAND --help' lists the options of a command.
+"""
+
+INPUT_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; exits with 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(overview(), end="")
+        sys.exit(0)
+    if argv[0] == "--version":
+        from jaxcrys import __version__
+
+        print(__version__)
+        sys.exit(0)
+    if argv[0] not in COMMANDS:
+        print(f"error: there is no command {argv[0]!r}\n\n{overview()}", end="", file=sys.stderr)
+        sys.exit(INPUT_ERROR)
+    sys.exit(run(argv[0], argv[1:]))
+
+
+def overview() -> str:
+    """What ``jaxcrys`` alone prints."""
+    width = max(map(len, COMMANDS))
+    lines = (f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    return OVERVIEW.format(commands="\n".join(lines))
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Parse a subcommand's options and run it.
+
+    Returns:
+        the exit code.
+    """
+    import tyro
+
+    try:
+        module = importlib.import_module(f"jaxcrys.cli.{name}")
+        command = tyro.cli(
+            module.Command,
+            args=list(arguments),
+            prog=f"jaxcrys {name}",
+            default=module.defaults(arguments) if hasattr(module, "defaults") else None,
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+        )
+        command.run()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return INPUT_ERROR
+    except RuntimeError as error:
+        if type(error).__module__.split(".")[0] != "jaxcrys":
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return FAILURE
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    return 0

@@ -1,0 +1,149 @@
+"""``jaxcrys train``."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.files import sha256
+from jaxcrys.core.progress import TerminalProgress
+from jaxcrys.core.settings import from_json, to_json
+from jaxcrys.crystal.storage import load_crystals
+from jaxcrys.recipes import get_recipe
+from jaxcrys.training import TrainingConfig, train
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Train a recipe on a dataset, or go on with a run that was interrupted.
+
+    A run is a folder: its config, metrics.jsonl, and checkpoints. The same command with the same
+    options goes on from the newest checkpoint and gives the same result as an unbroken run.
+
+    Attributes:
+        data: dataset folder, made by 'jaxcrys prepare'.
+        out: folder of the run.
+        val: dataset for validation; by default a twentieth of DATA is held out.
+        config: JSON file of options: recipe, preset, settings, training. Options on the command
+            line go before it.
+        recipe: which generator.
+        preset: size of the recipe: tiny, small or paper.
+        settings: JSON object of recipe settings that differ from the preset, for example
+            '{"network": {"channels": 64}}'.
+        species: whether elements are given (structure prediction) or generated (de novo).
+        training: how to train.
+    """
+
+    data: tyro.conf.Positional[Path]
+    out: Path
+    val: Path | None = None
+    config: Path | None = None
+    recipe: str = "diffcsp_pp"
+    preset: str = "small"
+    settings: str = "{}"
+    species: Annotated[str | None, tyro.conf.arg(metavar="given|generated")] = None
+    training: TrainingConfig = TrainingConfig()
+
+    def run(self) -> None:
+        """Train."""
+        result = train(
+            self.out,
+            load_dataset_crystals(self.data),
+            load_dataset_crystals(self.val) if self.val else None,
+            recipe=self.recipe,
+            settings=recipe_settings(self.recipe, self.preset, self.settings, self.species),
+            config=self.training,
+            source=describe_sources(self.data, self.val),
+            progress=TerminalProgress(),
+        )
+        print(
+            f"{self.out}: {result.steps} steps, validation loss {result.loss:.4f} at step "
+            f"{result.best_step}, {result.seconds:.0f} s"
+        )
+
+
+def defaults(arguments: Sequence[str]) -> Command:
+    """Defaults of the command, from the file that ``--config`` names if there is one."""
+    # data and out have no defaults: tyro still asks for them
+    base = Command(data=tyro.MISSING, out=tyro.MISSING)
+    arguments = list(arguments)
+    given = [a.split("=", 1)[1] for a in arguments if a.startswith("--config=")]
+    if "--config" in arguments[:-1]:
+        given.append(arguments[arguments.index("--config") + 1])
+    if not given:
+        return base
+    values = read_config(Path(given[-1]))
+    training = from_json(TrainingConfig, values.pop("training", {}), f"{given[-1]}: training")
+    settings = json.dumps(values.pop("settings", {}))
+    unknown = set(values) - {"recipe", "preset", "species"}
+    if unknown:
+        raise InputError(given[-1], f"has no option {sorted(unknown)[0]!r}")
+    return dataclasses.replace(
+        base, config=Path(given[-1]), training=training, settings=settings, **values
+    )
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InputError: if the file is missing or is not one.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(str(path), f"is not a readable JSON file ({error})") from error
+    if not isinstance(values, dict):
+        raise InputError(str(path), "must hold a JSON object")
+    return values
+
+
+def recipe_settings(recipe: str, preset: str, changes: str, species: str | None) -> Any:
+    """The preset's settings with changes.
+
+    Raises:
+        InputError: for unknown presets or settings.
+    """
+    found = get_recipe(recipe)
+    if preset not in found.presets:
+        known = ", ".join(found.presets)
+        raise InputError("--preset", f"{recipe} has no {preset!r}", f"known: {known}")
+    try:
+        given = json.loads(changes)
+    except json.JSONDecodeError as error:
+        raise InputError("--settings", f"is not JSON ({error})") from error
+    if species is not None:
+        given["species"] = species
+    merged = _merge(to_json(found.presets[preset]), given)
+    return from_json(found.config, merged, "settings")
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        nested = isinstance(value, dict) and isinstance(base.get(name), dict)
+        merged[name] = _merge(base[name], value) if nested else value
+    return merged
+
+
+def load_dataset_crystals(path: Path) -> Any:
+    """The arrays of a dataset.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if not (path / "crystals.npz").exists():
+        raise InputError(str(path), "is not a dataset", "make one: jaxcrys prepare FILES --out ...")
+    return load_crystals(path / "crystals.npz")
+
+
+def describe_sources(data: Path, val: Path | None) -> dict[str, str]:
+    """Names and hashes of the datasets, for the run's config."""
+    sources = {"name": data.name, "sha256": sha256(data / "crystals.npz")}
+    if val:
+        sources |= {"validation": val.name, "validation_sha256": sha256(val / "crystals.npz")}
+    return sources

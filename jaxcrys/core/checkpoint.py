@@ -1,0 +1,118 @@
+"""Checkpoints of a training run: orbax behind five functions.
+
+A checkpoint holds a pytree of arrays and the run's settings as JSON. It appears under its final
+name only when it is whole, and the newest ones and the best one are kept.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxcrys.core.errors import InputError
+
+KEEP_LATEST = 2
+_SETTINGS = "settings"
+
+
+class CheckpointStore:
+    """The checkpoints in a folder, by step."""
+
+    def __init__(self, folder: Path) -> None:
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint import checkpoint_managers as policies
+
+        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax reports every file it writes
+        self._ocp = ocp
+        self.folder = folder.absolute()
+        keep = policies.AnyPreservationPolicy(
+            [
+                policies.LatestN(KEEP_LATEST),
+                policies.BestN(get_metric_fn=lambda m: m["loss"], reverse=True, n=1),
+            ]
+        )
+        self._manager = ocp.CheckpointManager(
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=keep,
+                best_fn=lambda metrics: metrics["loss"],
+                best_mode="min",
+                cleanup_tmp_directories=True,
+                enable_async_checkpointing=False,
+            ),
+        )
+
+    def save(
+        self, step: int, items: dict[str, Any], settings: dict[str, Any], *, loss: float
+    ) -> None:
+        """Write named pytrees and the settings; the lowest ``loss`` makes the best checkpoint."""
+        args = self._ocp.args
+        trees = {name: args.StandardSave(tree) for name, tree in items.items()}
+        everything = args.Composite(**trees, **{_SETTINGS: args.JsonSave(settings)})
+        self._manager.save(step, args=everything, metrics={"loss": loss}, force=True)
+        self._manager.wait_until_finished()
+
+    def latest(self) -> int | None:
+        """The newest step, or None."""
+        return self._manager.latest_step()
+
+    def best(self) -> int | None:
+        """The step of the lowest validation loss, or None."""
+        return self._manager.best_step()
+
+    def loss(self, step: int) -> float:
+        """The loss that a checkpoint was saved with."""
+        return float(self._manager.metrics(step)["loss"])
+
+    def restore(self, step: int, name: str, like: Any) -> Any:
+        """Read one named pytree into the structure, types and devices of ``like``.
+
+        Raises:
+            InputError: if the checkpoint does not fit.
+        """
+        args = self._ocp.args
+        abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, like)
+        try:
+            wanted = args.Composite(**{name: args.StandardRestore(abstract)})
+            return self._manager.restore(step, args=wanted)[name]
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            raise InputError(
+                str(self.folder / str(step)),
+                f"cannot be restored ({error})",
+                "it was written with other settings or is damaged; delete it to fall back on an "
+                "older one",
+            ) from error
+
+    def settings(self, step: int) -> dict[str, Any]:
+        """The settings inside a checkpoint."""
+        args = self._ocp.args
+        return self._manager.restore(
+            step, args=args.Composite(**{_SETTINGS: args.JsonRestore()})
+        )[_SETTINGS]
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._manager.close()
+
+
+@contextmanager
+def open_checkpoints(folder: Path | str) -> Iterator[CheckpointStore]:
+    """Open the checkpoints of a folder, which is made if need be.
+
+    Example:
+        >>> import tempfile, jax.numpy as jnp
+        >>> with open_checkpoints(tempfile.mkdtemp()) as store:
+        ...     store.save(3, {"params": {"w": jnp.ones(2)}}, {"seed": 0}, loss=0.5)
+        ...     store.latest(), store.best(), store.settings(3)
+        (3, 3, {'seed': 0})
+    """
+    store = CheckpointStore(Path(folder))
+    try:
+        yield store
+    finally:
+        store.close()
+
+

@@ -1,0 +1,130 @@
+"""Apply a function to many items in worker processes that may crash or hang without harm.
+
+Workers are spawned, so that no thread or lock of the caller is copied into them, and they do not
+import the caller's script again: a script needs no ``if __name__ == "__main__"``.
+"""
+
+import faulthandler
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from types import ModuleType, TracebackType
+from typing import Any, TypeVar
+from unittest import mock
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+SECONDS_PER_ITEM = 60
+"""An item that takes longer hangs; its worker is ended."""
+
+
+def map_chunks(
+    function: Callable[[Item], Result],
+    chunks: Iterable[tuple[int, list[Item]]],
+    *,
+    workers: int,
+    lost: Callable[[Item], Result],
+) -> Iterator[tuple[int, list[Result]]]:
+    """Yield the number and the results of each chunk, in the order of the chunks.
+
+    When a worker dies, the chunks under way are done again item by item, and an item that kills
+    its worker once more gets ``lost(item)`` for a result.
+
+    Args:
+        function: an importable function of one item.
+        chunks: numbered lists of items, read as they are needed.
+        workers: number of processes.
+        lost: makes the result of an item that kills its worker.
+
+    Example:
+        >>> chunks = [(0, [-1, 2]), (1, [-3])]
+        >>> list(map_chunks(abs, chunks, workers=1, lost=abs))
+        [(0, [1, 2]), (1, [3])]
+    """
+    with _Pool(workers) as pool, _Pool(1) as single:
+
+        def finish(number: int, items: list[Item], future: Future) -> tuple[int, list[Result]]:
+            try:
+                return number, future.result()
+            except BrokenProcessPool:
+                return number, [alone(item) for item in items]
+
+        def alone(item: Item) -> Result:
+            try:
+                return single.submit(function, [item]).result()[0]
+            except BrokenProcessPool:
+                return lost(item)
+
+        under_way: deque[tuple[int, list[Item], Future]] = deque()
+        for number, items in chunks:
+            under_way.append((number, items, pool.submit(function, items)))
+            if len(under_way) > 2 * workers:
+                yield finish(*under_way.popleft())
+        while under_way:
+            yield finish(*under_way.popleft())
+
+
+class _Pool:
+    """An executor that starts anew after one of its processes has died."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._executor = self._start()
+
+    def __enter__(self) -> "_Pool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def submit(self, function: Callable[[Any], Any], items: list[Any]) -> Future:
+        # Processes start within submit, and would import the main module that they see.
+        with mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
+            try:
+                return self._executor.submit(_run, function, items)
+            except BrokenProcessPool:
+                self._executor.shutdown(wait=True)
+                self._executor = self._start()
+                return self._executor.submit(_run, function, items)
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin_worker,
+        )
+
+
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when the parent has ended in whatever way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _run(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+    results = []
+    for item in items:
+        faulthandler.dump_traceback_later(SECONDS_PER_ITEM, exit=True)
+        results.append(function(item))
+    faulthandler.cancel_dump_traceback_later()
+    return results

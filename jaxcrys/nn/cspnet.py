@@ -1,0 +1,125 @@
+"""CSPNet: a fully connected network on the atoms of the unit cell (DiffCSP, Jiao et al. 2023).
+
+Pairs see each other through plane waves of their fractional difference and the lattice
+coefficients, so outputs do not change under translations or permutations of the atoms. The network
+has no notion of rotation: vectors come out in fractional coordinates.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxcrys.core.pytree import pytree
+from jaxcrys.core.typing import Bool, Float
+from jaxcrys.crystal.primitive import PrimitiveCell
+from jaxcrys.nn.functional import masked_mean, pair_waves, time_embedding
+
+
+@dataclasses.dataclass(frozen=True)
+class CSPNetConfig:
+    """Size of a CSPNet; the paper's is 6 layers of 512 channels and 128 frequencies."""
+
+    layers: int = 4
+    channels: int = 64
+    frequencies: int = 16
+    time_channels: int = 64
+    species: int = 119
+    """Number of different species inputs and species logits, the unknown species 0 included."""
+
+
+@pytree
+class CSPNetOutput:
+    """What the network says.
+
+    Attributes:
+        vectors: one fractional vector for each atom; 0 in the padding.
+        lattice: six lattice coefficients for each crystal.
+        logits: species logits of each atom; 0 in the padding.
+    """
+
+    vectors: Float[jax.Array, "b p 3"]
+    lattice: Float[jax.Array, "b 6"]
+    logits: Float[jax.Array, "b p z"]
+
+
+class CSPLayer(nn.Module):
+    """One round of messages between all pairs, with a residual update of the atoms."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(
+        self,
+        atoms: Float[jax.Array, "b p c"],
+        waves: Float[jax.Array, "b p q w"],
+        lattice: Float[jax.Array, "b 6"],
+        sender_mask: Bool[jax.Array, "b q"],
+    ) -> Float[jax.Array, "b p c"]:
+        """Messages are an MLP of (receiver, sender, waves, lattice), averaged over senders.
+
+        The MLP's first layer is a sum of one linear map for each of these inputs, so that only the
+        waves are multiplied once for each pair.
+        """
+        hidden = nn.LayerNorm()(atoms)
+        repeats = waves.shape[-2] // atoms.shape[-2]
+        receiver = nn.Dense(self.channels, name="receiver")(hidden)
+        sender = nn.Dense(self.channels, use_bias=False, name="sender")(hidden)
+        sender = jnp.repeat(sender, repeats, axis=-2)
+        cell = nn.Dense(self.channels, use_bias=False, name="lattice")(lattice)
+        pair = nn.Dense(self.channels, use_bias=False, name="waves")(waves)
+        pair = pair + (receiver + cell[:, None, :])[:, :, None, :] + sender[:, None, :, :]
+        message = nn.silu(nn.Dense(self.channels, name="message")(nn.silu(pair)))
+        mean = masked_mean(message, sender_mask[:, None, :])
+        update = nn.Dense(self.channels, name="update_in")(jnp.concatenate([hidden, mean], -1))
+        return atoms + nn.silu(nn.Dense(self.channels, name="update_out")(nn.silu(update)))
+
+
+class CSPNet(nn.Module):
+    """The network; ``init`` and ``apply`` are those of Linen."""
+
+    config: CSPNetConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        cell: PrimitiveCell,
+        lattice: Float[jax.Array, "b 6"],
+        time: Float[jax.Array, "b"],
+    ) -> CSPNetOutput:
+        """Read a batch of cells.
+
+        Args:
+            cell: the atoms modulo centring and their images.
+            lattice: lattice coefficients in any normalisation.
+            time: noise level as a number of order 1 to 1000.
+        """
+        config = self.config
+        senders, sender_mask = _senders(cell)
+        waves = pair_waves(cell.frac, senders, frequencies=config.frequencies)
+        clock = nn.Dense(config.channels, name="time")(time_embedding(time, config.time_channels))
+        atoms = nn.Embed(config.species, config.channels, name="species")(cell.species)
+        atoms = nn.Dense(config.channels, name="input")(atoms) + clock[:, None, :]
+        for index in range(config.layers):
+            layer = CSPLayer(config.channels, name=f"layer_{index}")
+            atoms = layer(atoms, waves, lattice, sender_mask)
+        atoms = nn.LayerNorm()(atoms)
+        existing = cell.mask[..., None]
+        pooled = masked_mean(atoms, cell.mask)
+        return CSPNetOutput(
+            vectors=nn.Dense(3, use_bias=False, name="vectors")(atoms) * existing,
+            lattice=nn.Dense(6, use_bias=False, name="lattice")(pooled),
+            logits=nn.Dense(config.species, name="logits")(atoms) * existing,
+        )
+
+
+def _senders(
+    cell: PrimitiveCell,
+) -> tuple[Float[jax.Array, "b q 3"], Bool[jax.Array, "b q"]]:
+    """All atoms of the conventional cell: the images of each primitive atom side by side."""
+    frac = cell.frac[..., :, None, :] + cell.images[..., None, :, :]
+    mask = cell.mask[..., :, None] & cell.image_mask[..., None, :]
+    return frac.reshape(*frac.shape[:-3], -1, 3), mask.reshape(*mask.shape[:-2], -1)
+
+

@@ -1,0 +1,112 @@
+"""What every recipe provides, and the list of recipes."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.typing import Float, Key
+from jaxcrys.crystal.primitive import CellShape
+from jaxcrys.crystal.types import Crystal
+
+Params = Any
+"""A pytree of network parameters."""
+
+Metrics = dict[str, tuple[Float[jax.Array, ""], Float[jax.Array, ""]]]
+"""Sums and counts by name, so that means over batches and devices are exact."""
+
+
+class Fit(Protocol):
+    """Settings that follow from the data: scales, marginals."""
+
+    def __call__(self, config: Any, crystals: Crystal) -> Any:
+        """Return ``config`` with its data-dependent settings taken from NumPy ``crystals``."""
+        ...
+
+
+class Init(Protocol):
+    """Fresh parameters."""
+
+    def __call__(self, key: Key[jax.Array, ""], config: Any) -> Params:
+        """Draw the network's parameters."""
+        ...
+
+
+class Loss(Protocol):
+    """The training loss of a batch."""
+
+    def __call__(
+        self,
+        params: Params,
+        key: Key[jax.Array, ""],
+        crystals: Crystal,
+        *,
+        config: Any,
+        shape: CellShape,
+    ) -> tuple[Float[jax.Array, ""], Metrics]:
+        """Return the loss and its parts. Pure; ``config`` and ``shape`` are static in jit."""
+        ...
+
+
+class Sample(Protocol):
+    """Crystals from templates."""
+
+    def __call__(
+        self,
+        params: Params,
+        keys: Key[jax.Array, "b"],
+        templates: Crystal,
+        *,
+        config: Any,
+        shape: CellShape,
+    ) -> Crystal:
+        """Draw what is not given. Sample i depends on ``keys[i]`` and ``templates[i]`` alone."""
+        ...
+
+
+class Recipe(NamedTuple):
+    """A generator as plain data: its settings and its pure functions.
+
+    Attributes:
+        config: the class of its settings.
+        presets: named settings, from small to the published size.
+        fit: data-dependent settings.
+        init: parameters.
+        loss: training loss.
+        sample: sampler.
+        generates_species: whether elements are drawn, or must be given in the template.
+    """
+
+    config: type
+    presets: Mapping[str, Any]
+    fit: Fit
+    init: Init
+    loss: Loss
+    sample: Sample
+    generates_species: Any
+
+
+_MODULES = {"diffcsp_pp": "jaxcrys.recipes.diffcsp_pp"}
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names that :func:`get_recipe` knows.
+
+    Example:
+        >>> recipe_names()
+        ('diffcsp_pp',)
+    """
+    return tuple(_MODULES)
+
+
+def get_recipe(name: str) -> Recipe:
+    """Load a recipe by name.
+
+    Raises:
+        InputError: if there is none of that name.
+    """
+    if name not in _MODULES:
+        raise InputError("recipe", f"there is no {name!r}", f"known: {', '.join(_MODULES)}")
+    return importlib.import_module(_MODULES[name]).RECIPE

@@ -1,0 +1,161 @@
+"""Generate crystals into a folder: resumable, atomic, the same bytes every time.
+
+    OUT/crystals.npz         the crystals as arrays
+    OUT/structures.extxyz    unit cells, one frame each
+    OUT/cif/00000.cif        with the full symmetry block
+    OUT/table.csv            one row for each sample
+    OUT/run.json             how they were made
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcrys.core.chunks import ChunkStore
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.files import atomic_path, write_json
+from jaxcrys.core.progress import Progress
+from jaxcrys.core.pytree import take
+from jaxcrys.core.versions import library_versions
+from jaxcrys.crystal.storage import load_crystals
+from jaxcrys.crystal.types import Crystal
+from jaxcrys.recipes.model import Model, model_to_json
+from jaxcrys.sampling.draw import draw_batch, make_batches
+from jaxcrys.sampling.report import report_rows, write_report
+from jaxcrys.sampling.wish import Wish, plan
+
+
+def generate(
+    model: Model,
+    out: Path | str,
+    *,
+    num: int,
+    seed: int = 0,
+    batch_size: int = 64,
+    wish: Wish | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Draw ``num`` crystals and write them; sample i depends on (seed, i) and the wish alone.
+
+    An interrupted call with the same arguments goes on with the batches that are still missing. A
+    finished folder made with the same arguments is left as it is.
+
+    Returns:
+        The rows of the table.
+
+    Raises:
+        InputError: for a wish that cannot be met, or an ``out`` that holds something else.
+    """
+    out = Path(out)
+    wish = wish or Wish()
+    progress = progress or Progress()
+    if num < 1:
+        raise InputError("--num", f"must be at least 1, got {num}")
+    if batch_size < 1:
+        raise InputError("--batch-size", f"must be at least 1, got {batch_size}")
+    record = _record(model, num=num, seed=seed, batch_size=batch_size, wish=wish)
+    if out.exists():
+        return _finished(out, record)
+
+    templates = make_templates(model, wish, num=num, seed=seed)
+    batches = make_batches(model, templates, batch_size=batch_size)
+    store = ChunkStore(out.parent / f".{out.name}.work", _digest(record))
+    with progress.bar("generating", total=num) as bar:
+        for number, batch in enumerate(batches):
+            if not store.has(number):
+                drawn = draw_batch(model, templates, batch, seed=seed, batch_size=batch_size)
+                store.save(number, {**vars(drawn), "index": batch.indices})
+            bar.advance(len(batch.indices))
+    crystals = _join([store.load(number) for number in range(len(batches))])
+    with progress.bar("describing", total=num) as bar:
+        rows = report_rows(crystals, seed=seed, advance=bar.advance)
+    with atomic_path(out) as partial:
+        write_report(partial, crystals, rows)
+        write_json(partial / "run.json", record)
+    store.discard()
+    return rows
+
+
+def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
+    """The template of each of the first ``num`` samples.
+
+    Raises:
+        InputError: if the recipe needs elements and the wish gives none.
+    """
+    references = load_crystals(dataset_file(wish.templates_from)) if wish.templates_from else None
+    templates = plan(
+        wish,
+        np.arange(num),
+        seed=seed,
+        training=model.templates,
+        references=references,
+        sites=model.config.sites,
+    )
+    open_sites = (templates.wyckoff > 0) & (templates.species == 0)
+    if open_sites.any() and not model.config.functions.generates_species(model.config.settings):
+        raise InputError(
+            str(model.run),
+            "was trained with the elements given, and does not draw them",
+            "give --space-group, --template and --formula, or --templates-from DATASET",
+        )
+    return templates
+
+
+def dataset_file(path: Path) -> Path:
+    """The arrays of a dataset folder, or the file itself."""
+    return path / "crystals.npz" if path.is_dir() else path
+
+
+def _record(
+    model: Model, *, num: int, seed: int, batch_size: int, wish: Wish
+) -> dict[str, Any]:
+    return {
+        "num": num,
+        "seed": seed,
+        "batch_size": batch_size,
+        "space_groups": list(wish.groups),
+        "template": wish.template,
+        "formula": wish.formula,
+        "templates_from": str(wish.templates_from) if wish.templates_from else None,
+        "run": str(model.run),
+        "checkpoint": {"step": model.step, "sha256": parameter_hash(model)},
+        "model": model_to_json(model.config),
+        "versions": library_versions(),
+    }
+
+
+def parameter_hash(model: Model) -> str:
+    """SHA-256 over the names and values of all parameters."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(model.params)):
+        digest.update(jax.tree_util.keystr(path).encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def _digest(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def _finished(out: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a folder that this very call has made before."""
+    from jaxcrys.sampling.report import read_rows
+
+    try:
+        stored = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        stored = None
+    if stored != json.loads(json.dumps(record)):
+        raise InputError(str(out), "exists and was made otherwise", "choose another --out")
+    return read_rows(out)
+
+
+def _join(chunks: list[dict[str, np.ndarray]]) -> Crystal:
+    """All batches in the order of the samples."""
+    joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    order = np.argsort(joined.pop("index"))
+    return take(Crystal(**joined), order)

@@ -1,0 +1,117 @@
+"""The files of a generated set: table, unit cells, CIFs."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.pytree import take
+from jaxcrys.crystal.build import validate
+from jaxcrys.crystal.describe import describe
+from jaxcrys.crystal.storage import save_crystals
+from jaxcrys.crystal.types import Crystal
+from jaxcrys.symmetry.groups import constrain_lattice
+
+SYMPRECS = (0.1, 0.01, 0.001)
+"""Tolerances in Å at which the group of each sample is detected."""
+
+OK = "ok"
+
+
+def crystal_id(index: int) -> str:
+    """Name of a sample, in file names and tables.
+
+    Example:
+        >>> crystal_id(7)
+        '00007'
+    """
+    return f"{index:05d}"
+
+
+def exact(crystals: Crystal) -> Crystal:
+    """In double precision, with the lattice set onto its family again.
+
+    The sampler works in single precision; coordinates and lattice are free numbers, so that any
+    value of them has the symmetry exactly.
+    """
+    lattice = np.asarray(crystals.lattice, np.float64)
+    return Crystal(
+        group=crystals.group,
+        wyckoff=crystals.wyckoff,
+        species=crystals.species,
+        free=np.asarray(crystals.free, np.float64),
+        lattice=constrain_lattice(lattice, crystals.group),
+    )
+
+
+def report_rows(
+    crystals: Crystal, *, seed: int, advance: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """One row for each crystal: what was asked, what spglib finds, and its geometry.
+
+    ``status`` is ``ok``, or says what is wrong with a sample that has no unit cell.
+    """
+    crystals = exact(crystals)
+    rows = []
+    for index in range(len(crystals.group)):
+        rows.append(_row(take(crystals, index), index, seed))
+        advance()
+    return rows
+
+
+def _row(crystal: Crystal, index: int, seed: int) -> dict[str, Any]:
+    from jaxcrys.crystal.convert import detect_group
+
+    row: dict[str, Any] = {"id": crystal_id(index), "seed": seed, "status": OK}
+    row["group"] = int(crystal.group)
+    detected = dict.fromkeys((f"group_{symprec}" for symprec in SYMPRECS), "")
+    try:
+        validate(crystal)
+    except InputError as error:
+        return row | {"status": str(error)} | detected
+    detected = {f"group_{symprec}": detect_group(crystal, symprec) for symprec in SYMPRECS}
+    return row | detected | describe(crystal)
+
+
+def write_report(folder: Path, crystals: Crystal, rows: list[dict[str, Any]]) -> None:
+    """Write all files of a generated set into a new folder; samples without a cell have no CIF."""
+    import ase.io
+
+    from jaxcrys.crystal.cif import to_cif
+    from jaxcrys.crystal.convert import to_atoms
+
+    crystals = exact(crystals)
+    (folder / "cif").mkdir(parents=True)
+    save_crystals(folder / "crystals.npz", crystals)
+    frames = []
+    for index, row in enumerate(rows):
+        if row["status"] != OK:
+            continue
+        crystal = take(crystals, index)
+        name = f"{row['formula']}_{row['id']}"
+        text = to_cif(crystal, name=name)
+        (folder / "cif" / f"{row['id']}.cif").write_text(text, encoding="utf-8")
+        atoms = to_atoms(crystal)
+        keys = ("id", "seed", "group", "wyckoff")
+        atoms.info |= {key: row[key] for key in keys}
+        frames.append(atoms)
+    ase.io.write(folder / "structures.extxyz", frames, format="extxyz")
+    write_rows(folder, rows)
+
+
+def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Write ``table.csv``."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with (folder / "table.csv").open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """Read ``table.csv``; numbers come back as text."""
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))

@@ -1,0 +1,282 @@
+"""The training loop, in the order in which things happen."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcrys.core.checkpoint import CheckpointStore, open_checkpoints
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.progress import Progress
+from jaxcrys.core.pytree import take
+from jaxcrys.core.rng import stream
+from jaxcrys.core.settings import to_json
+from jaxcrys.crystal.buckets import assign_shapes, choose_shapes
+from jaxcrys.crystal.types import Crystal
+from jaxcrys.parallel.mesh import data_mesh, replicate, shard_batch
+from jaxcrys.recipes.base import get_recipe
+from jaxcrys.recipes.model import (
+    ModelConfig,
+    checkpoints_path,
+    config_path,
+    metrics_path,
+    model_to_json,
+    read_run_config,
+    write_run,
+)
+from jaxcrys.training.batches import BatchOrder
+from jaxcrys.training.config import TrainingConfig, validate
+from jaxcrys.training.metrics import MetricsFile, mean_metrics
+from jaxcrys.training.state import TrainState, init_state, make_evaluation, make_step
+
+
+class TrainingFailed(RuntimeError):
+    """Training cannot go on; what was saved before is kept."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """What a finished run reports."""
+
+    steps: int
+    loss: float
+    best_step: int
+    seconds: float
+
+
+def train(
+    run: Path | str,
+    crystals: Crystal,
+    validation: Crystal | None = None,
+    *,
+    recipe: str,
+    settings: Any,
+    config: TrainingConfig,
+    source: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> TrainingResult:
+    """Train a recipe, or go on with a run that was interrupted.
+
+    A run is resumed from its newest checkpoint and then continues exactly as if it had never
+    stopped. On several devices the batch is split over all of them.
+
+    Args:
+        run: folder of the run; made if it does not exist.
+        crystals: training set, NumPy arrays.
+        validation: validation set; by default a part of ``crystals`` is held out.
+        recipe: name of the recipe.
+        settings: the recipe's config; its data-dependent part is taken from ``crystals``.
+        config: how to train.
+        source: what the crystals are (name, hash), kept in the run's config.
+        progress: where to report.
+
+    Raises:
+        InputError: if the settings cannot be used, or differ from those the run was started with.
+        TrainingFailed: if the loss is not finite; the last checkpoint is kept.
+    """
+    run = Path(run)
+    progress = progress or Progress()
+    validate(config)
+
+    # The data, and the model that fits it.
+    if validation is None:
+        crystals, validation = hold_out(crystals, config)
+    crystals, validation = _as_arrays(crystals), _as_arrays(validation)
+    validation = take(validation, slice(config.validation_size))
+    model = _fit_model(recipe, settings, crystals, validation, config)
+    described = {
+        "model": model_to_json(model),
+        "training": to_json(config),
+        "data": (source or {}) | {"training": len(crystals.group)},
+    }
+    _start_run(run, described, crystals)
+
+    # State on the devices; programs, one for each cell shape.
+    mesh = data_mesh()
+    state = replicate(mesh, init_state(model, config))
+    batches = _Batches(crystals, model, config, mesh)
+    held_out = _Batches(validation, model, config, mesh)
+    with open_checkpoints(checkpoints_path(run)) as store:
+        state = _restore(store, state)
+        first = int(state.step)
+        log = MetricsFile(metrics_path(run), resume_step=first)
+        started = time.monotonic()
+        programs = _compile(make_step(model, config), state, batches, progress)
+        evaluate = jax.jit(make_evaluation(model), static_argnames="shape")
+        window: list = []
+        window_start = time.monotonic()
+        with progress.bar("training", total=config.steps, done=first) as bar:
+            for step in range(first, config.steps):
+                shape, batch = batches.at(step)
+                state, metrics = programs[shape](state, batch)
+                window.append(metrics)
+                done = step + 1
+                last = done == config.steps
+                if done % config.log_every == 0 or last:
+                    means = _finite(mean_metrics(window), done, store)
+                    per_step = (time.monotonic() - window_start) / len(window)
+                    log.write(step=done, split="train", **means, seconds_per_step=per_step)
+                    window, window_start = [], time.monotonic()
+                    bar.note(f"loss {means['loss']:.4f}")
+                if done % config.checkpoint_every == 0 or last:
+                    means = _validate(evaluate, state, held_out, config)
+                    _finite(means, done, store)
+                    log.write(step=done, split="validation", **means)
+                    items = {"state": state, "ema": state.ema}
+                    store.save(done, items, described, loss=means["loss"])
+                    window_start = time.monotonic()
+                bar.advance()
+        best = store.best()
+        latest = store.latest()
+        if best is None or latest is None:
+            raise TrainingFailed(f"{run} holds no checkpoint")
+        return TrainingResult(
+            steps=latest,
+            loss=store.loss(best),
+            best_step=best,
+            seconds=time.monotonic() - started,
+        )
+
+
+def hold_out(crystals: Crystal, config: TrainingConfig) -> tuple[Crystal, Crystal]:
+    """Split off a twentieth for validation, at most ``validation_size``, chosen by the seed.
+
+    Raises:
+        InputError: if there are fewer than two crystals.
+    """
+    count = len(crystals.group)
+    if count < 2:
+        raise InputError("dataset", f"needs at least 2 crystals, has {count}")
+    order = np.random.default_rng(config.seed).permutation(count)
+    held = min(max(1, count // 20), config.validation_size)
+    return take(crystals, np.sort(order[held:])), take(crystals, np.sort(order[:held]))
+
+
+def _as_arrays(crystals: Crystal) -> Crystal:
+    """Device types: 32-bit integers and floats."""
+
+    def convert(leaf: Any) -> np.ndarray:
+        leaf = np.asarray(leaf)
+        return leaf.astype(np.float32 if leaf.dtype.kind == "f" else np.int32)
+
+    return jax.tree.map(convert, crystals)
+
+
+def _fit_model(
+    recipe: str, settings: Any, crystals: Crystal, validation: Crystal, config: TrainingConfig
+) -> ModelConfig:
+    both = _concatenate(crystals, validation)
+    return ModelConfig(
+        recipe=recipe,
+        settings=get_recipe(recipe).fit(settings, crystals),
+        shapes=choose_shapes(both, limit=config.max_shapes),
+        sites=both.wyckoff.shape[-1],
+    )
+
+
+def _concatenate(first: Crystal, second: Crystal) -> Crystal:
+    """All crystals of two sets, in the larger of their site capacities."""
+    sites = max(first.wyckoff.shape[-1], second.wyckoff.shape[-1])
+
+    def padded(crystals: Crystal) -> Crystal:
+        extra = sites - crystals.wyckoff.shape[-1]
+        wide = {
+            name: np.pad(getattr(crystals, name), [(0, 0), (0, extra)] + [(0, 0)] * more)
+            for name, more in (("wyckoff", 0), ("species", 0), ("free", 1))
+        }
+        return dataclasses.replace(crystals, **wide)
+
+    return jax.tree.map(lambda a, b: np.concatenate([a, b]), padded(first), padded(second))
+
+
+def _start_run(run: Path, described: dict[str, Any], crystals: Crystal) -> None:
+    """Write the run's config, or check that it is the one the run was started with."""
+    if not config_path(run).exists():
+        write_run(run, described, crystals)
+        return
+    stored = read_run_config(run)
+    different = _differences(stored, described)
+    if different:
+        raise InputError(
+            str(run),
+            f"was started with other settings: {'; '.join(different[:4])}",
+            "give the same ones to go on with it, or another --out",
+        )
+
+
+def _differences(stored: Any, given: Any, where: str = "") -> list[str]:
+    if isinstance(stored, dict) and isinstance(given, dict):
+        names = sorted(set(stored) | set(given))
+        return [
+            text
+            for name in names
+            for text in _differences(
+                stored.get(name), given.get(name), f"{where}.{name}" if where else name
+            )
+        ]
+    if isinstance(given, tuple):
+        given = list(given)
+    return [] if stored == given else [f"{where} was {stored!r}, now {given!r}"]
+
+
+class _Batches:
+    """Batches of a set of crystals, laid over the devices."""
+
+    def __init__(self, crystals: Crystal, model: ModelConfig, config: TrainingConfig, mesh) -> None:
+        self._crystals = crystals
+        self._mesh = mesh
+        self._shapes = model.shapes
+        index = assign_shapes(crystals, model.shapes)
+        self.used = [model.shapes[i] for i in np.unique(index)]
+        self.order = BatchOrder(index, batch_size=config.batch_size, seed=config.seed)
+
+    def at(self, step: int) -> tuple[Any, Crystal]:
+        shape, members = self.order.batch(step)
+        return self._shapes[shape], shard_batch(self._mesh, take(self._crystals, members))
+
+    def epoch(self) -> range:
+        return range(self.order.batches_per_epoch)
+
+
+def _compile(
+    step: Callable, state: TrainState, batches: _Batches, progress: Progress
+) -> dict[Any, Any]:
+    """Compile the step for each cell shape ahead, so that step times are honest."""
+    jitted = jax.jit(step, static_argnames="shape", donate_argnames="state")
+    _, example = batches.at(0)
+    programs = {}
+    with progress.bar("compiling", total=len(batches.used)) as bar:
+        for shape in batches.used:
+            programs[shape] = jitted.lower(state, example, shape=shape).compile()
+            bar.advance()
+    return programs
+
+
+def _validate(
+    evaluate: Callable, state: TrainState, batches: _Batches, config: TrainingConfig
+) -> dict[str, float]:
+    key = stream(jax.random.key(config.seed), "validation")
+    results = []
+    for step in batches.epoch():
+        shape, batch = batches.at(step)
+        results.append(evaluate(state.ema, jax.random.fold_in(key, step), batch, shape=shape))
+    return mean_metrics(results)
+
+
+def _restore(store: CheckpointStore, state: TrainState) -> TrainState:
+    latest = store.latest()
+    return state if latest is None else store.restore(latest, "state", state)
+
+
+def _finite(means: dict[str, float], step: int, store: CheckpointStore) -> dict[str, float]:
+    bad = [name for name, value in means.items() if not np.isfinite(value)]
+    if bad:
+        raise TrainingFailed(
+            f"{', '.join(bad)} is not finite at step {step}; the last good checkpoint is that of "
+            f"step {store.latest()}. A lower learning rate may help."
+        )
+    return means

@@ -1,0 +1,167 @@
+"""What every recipe promises: one test walks over all of them and all their presets."""
+
+import dataclasses
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxcrys.core.pytree import take
+from jaxcrys.core.rng import sample_keys
+from jaxcrys.core.settings import from_json, to_json
+from jaxcrys.crystal import validate
+from jaxcrys.crystal.buckets import choose_shapes
+from jaxcrys.crystal.primitive import CellShape
+from jaxcrys.nn import CSPNetConfig
+from jaxcrys.parallel import data_mesh, replicate, shard_batch
+from jaxcrys.recipes import get_recipe, recipe_names
+
+from tests.crystals import random_crystals
+
+SMALL = {
+    "diffcsp_pp": {
+        "network": CSPNetConfig(layers=2, channels=16, frequencies=4, time_channels=8),
+        "sampler_steps": 20,
+    }
+}
+VARIANTS = {"diffcsp_pp": ({"species": "given"}, {"species": "generated"})}
+CASES = [
+    pytest.param(name, variant, id=f"{name}-{'-'.join(variant.values())}")
+    for name in recipe_names()
+    for variant in VARIANTS[name]
+]
+
+
+def make(name, variant):
+    """Recipe, small config fitted to a few crystals, those crystals, their shape, parameters."""
+    recipe = get_recipe(name)
+    crystals = random_crystals(16, sites=3, seed=0)
+    config = dataclasses.replace(recipe.presets["tiny"], **SMALL[name], **variant)
+    config = recipe.fit(config, crystals)
+    (shape,) = choose_shapes(crystals, limit=1)
+    return recipe, config, crystals, shape, recipe.init(jax.random.key(0), config)
+
+
+def jitted_loss(recipe, config):
+    return jax.jit(functools.partial(recipe.loss, config=config), static_argnames="shape")
+
+
+def jitted_sample(recipe, config):
+    return jax.jit(functools.partial(recipe.sample, config=config), static_argnames="shape")
+
+
+def on_device(crystals):
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
+    )
+
+
+def padded(crystals, extra):
+    widths = {"wyckoff": 0, "species": 0, "free": 1}
+    return dataclasses.replace(
+        crystals,
+        **{
+            name: np.pad(getattr(crystals, name), [(0, 0), (0, extra)] + [(0, 0)] * more)
+            for name, more in widths.items()
+        },
+    )
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_presets_survive_json(name):
+    recipe = get_recipe(name)
+    for preset in recipe.presets.values():
+        assert from_json(recipe.config, json.loads(json.dumps(to_json(preset)))) == preset
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_presets_build(name):
+    recipe = get_recipe(name)
+    for preset in recipe.presets.values():
+        params = jax.eval_shape(lambda p=preset: recipe.init(jax.random.key(0), p))
+        assert jax.tree.leaves(params)
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_loss_is_finite_and_compiles_once(name, variant):
+    recipe, config, crystals, shape, params = make(name, variant)
+    traces = []
+
+    def loss(params, key, crystals):
+        traces.append(1)
+        return recipe.loss(params, key, crystals, config=config, shape=shape)
+
+    jitted = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    for seed in range(3):
+        (value, metrics), grads = jitted(params, jax.random.key(seed), on_device(crystals))
+        assert np.isfinite(value)
+        assert all(np.isfinite(v) and c >= 0 for v, c in metrics.values())
+        assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_padding_changes_nothing(name, variant):
+    recipe, config, crystals, shape, params = make(name, variant)
+    key = jax.random.key(1)
+    loss = jitted_loss(recipe, config)
+    plain, _ = loss(params, key, on_device(crystals), shape=shape)
+    wide = on_device(padded(crystals, 5))
+    larger = CellShape(atoms=shape.atoms + 3, images=4)
+    more, _ = loss(params, key, wide, shape=larger)
+    np.testing.assert_allclose(more, plain, rtol=2e-5)
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_samples_are_valid_and_keep_what_is_given(name, variant):
+    recipe, config, crystals, shape, params = make(name, variant)
+    given = on_device(crystals)
+    sample = jitted_sample(recipe, config)
+    drawn = sample(params, sample_keys(0, np.arange(16)), given, shape=shape)
+    validate(jax.tree.map(np.asarray, drawn))
+    assert (drawn.group == given.group).all()
+    assert (drawn.wyckoff == given.wyckoff).all()
+    assert (drawn.species == given.species).all()  # known elements are kept in either task
+
+
+def test_generated_species_fill_what_is_open():
+    recipe, config, crystals, shape, params = make("diffcsp_pp", {"species": "generated"})
+    open_sites = dataclasses.replace(crystals, species=np.zeros_like(crystals.species))
+    sample = jitted_sample(recipe, config)
+    drawn = sample(params, sample_keys(0, np.arange(16)), on_device(open_sites), shape=shape)
+    validate(jax.tree.map(np.asarray, drawn))
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_sample_depends_on_its_own_key_alone(name, variant):
+    recipe, config, crystals, shape, params = make(name, variant)
+    sample = jitted_sample(recipe, config)
+    together = sample(params, sample_keys(3, np.arange(16)), on_device(crystals), shape=shape)
+    chosen = np.array([11, 2, 7])
+    apart = sample(
+        params, sample_keys(3, chosen), on_device(take(crystals, chosen)), shape=shape
+    )
+    turn = np.asarray(apart.free - together.free[chosen])
+    np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-4)
+    np.testing.assert_allclose(apart.lattice, together.lattice[chosen], atol=1e-4)
+    np.testing.assert_array_equal(apart.species, together.species[chosen])
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_one_device_and_eight_agree(name, variant):
+    recipe, config, crystals, shape, params = make(name, variant)
+    gradient = jax.jit(
+        jax.value_and_grad(
+            lambda p, k, c: recipe.loss(p, k, c, config=config, shape=shape)[0]
+        )
+    )
+    results = []
+    for count in (1, 8):
+        mesh = data_mesh(jax.devices()[:count])
+        batch = shard_batch(mesh, on_device(crystals))
+        results.append(gradient(replicate(mesh, params), jax.random.key(2), batch))
+    np.testing.assert_allclose(results[1][0], results[0][0], rtol=1e-5)
+    for one, eight in zip(*(jax.tree.leaves(r[1]) for r in results), strict=True):
+        np.testing.assert_allclose(eight, one, rtol=1e-3, atol=1e-5)
