@@ -12,7 +12,7 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.core.settings import from_json, to_json
-from jaxcrys.crystal.storage import load_crystals
+from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.recipes import get_recipe
 from jaxcrys.training import TrainingConfig, train
 
@@ -52,8 +52,8 @@ class Command:
         """Train."""
         result = train(
             self.out,
-            load_dataset_crystals(self.data),
-            load_dataset_crystals(self.val) if self.val else None,
+            load_crystals(self.data),
+            load_crystals(self.val) if self.val else None,
             recipe=self.recipe,
             settings=recipe_settings(self.recipe, self.preset, self.settings, self.species),
             config=self.training,
@@ -130,20 +130,9 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def load_dataset_crystals(path: Path) -> Any:
-    """The arrays of a dataset.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if not (path / "crystals.npz").exists():
-        raise InputError(str(path), "is not a dataset", "make one: jaxcrys prepare FILES --out ...")
-    return load_crystals(path / "crystals.npz")
-
-
 def describe_sources(data: Path, val: Path | None) -> dict[str, str]:
     """Names and hashes of the datasets, for the run's config."""
-    sources = {"name": data.name, "sha256": sha256(data / "crystals.npz")}
+    sources = {"name": data.name, "sha256": sha256(data / CRYSTALS_FILE)}
     if val:
-        sources |= {"validation": val.name, "validation_sha256": sha256(val / "crystals.npz")}
+        sources |= {"validation": val.name, "validation_sha256": sha256(val / CRYSTALS_FILE)}
     return sources

@@ -94,7 +94,7 @@ def _on_representatives(
     rows = tables.position_first_row[positions]
     shifted = frac - tables.row_translation[rows][:, None] / TRANSLATION_UNIT
     inverse = tables.position_left_inverse[positions].astype(float)
-    coordinates = wrap(shifted @ inverse.swapaxes(1, 2))
+    coordinates = np.asarray(wrap(shifted @ inverse.swapaxes(1, 2)))
     residual = shifted - coordinates @ tables.row_linear[rows].swapaxes(1, 2).astype(float)
     residual -= np.round(residual)
     return coordinates, np.linalg.norm(residual @ lattice, axis=-1)
@@ -124,7 +124,9 @@ def _match(
     return nearest if close.all() and len(set(nearest.tolist())) == len(orbit) else None
 
 
-def _lexical(numbers: Int[np.ndarray, "n"], order: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "n"]:
+def _lexical(
+    numbers: Int[np.ndarray, "n"], order: Float[np.ndarray, "n 3"]
+) -> Bool[np.ndarray, "n"]:
     return np.lexsort((order[:, 2], order[:, 1], order[:, 0], numbers))
 
 

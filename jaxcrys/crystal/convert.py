@@ -80,7 +80,7 @@ def from_structure(structure: "Structure", **settings: Any) -> Crystal:
         >>> from pymatgen.core import Lattice, Structure
         >>> structure = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
         >>> from_structure(structure).species.tolist()
-        [17, 55]
+        [55, 17]
     """
     return from_arrays(*raw_from_structure(structure), **settings)
 
@@ -189,4 +189,4 @@ def cell_and_labels(crystal: Crystal) -> tuple[RawCell, list[str]]:
     )
     cell = expand(host, capacity=int(num_atoms(host)))
     labels = [position_label(int(host.wyckoff[site])) for site in cell.site]
-    return RawCell(cell.lattice, cell.frac, cell.species), labels
+    return RawCell(*map(np.asarray, (cell.lattice, cell.frac, cell.species))), labels

@@ -61,11 +61,14 @@ def check_cell(
     if not ((numbers >= 1) & (numbers <= MAX_SPECIES)).all():
         raise Rejection("unknown_element", f"atomic numbers must be 1 to 118, got {set(numbers)}")
     if len(numbers) > max_atoms:
-        raise Rejection("too_many_atoms", f"{len(numbers)} atoms in the cell, more than {max_atoms}")
+        raise Rejection(
+            "too_many_atoms", f"{len(numbers)} atoms in the cell, more than {max_atoms}"
+        )
     if plane_spacings(lattice).min() < THINNEST:
         raise Rejection("no_volume", f"the cell is thinner than {THINNEST} Å")
     handedness = np.sign(np.linalg.det(lattice))
-    cell = RawCell(handedness * lattice, wrap(handedness * frac), numbers.astype(np.int32))
+    wrapped = np.asarray(wrap(handedness * frac))
+    cell = RawCell(handedness * lattice, wrapped, numbers.astype(np.int32))
     check_overlap(cell, min_distance)
     return cell
 
@@ -77,10 +80,9 @@ def plane_spacings(lattice: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
         >>> plane_spacings(np.diag([1.0, 2.0, 3.0]))
         array([1., 2., 3.])
     """
-    faces = np.cross(np.roll(lattice, -1, 0), np.roll(lattice, -2, 0))
-    areas = np.linalg.norm(faces, axis=-1)
-    volume = abs(np.linalg.det(lattice))
-    return np.divide(volume, areas, out=np.zeros(3), where=areas > 0)
+    if np.linalg.det(lattice) == 0:
+        return np.zeros(3)
+    return 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
 
 
 def check_overlap(cell: RawCell, min_distance: float) -> None:

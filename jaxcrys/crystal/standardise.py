@@ -10,7 +10,7 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from importlib import metadata
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -108,7 +108,7 @@ def _load_spglib() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _raising(spglib: ModuleType) -> Iterator[None]:
+def _raising(spglib: ModuleType) -> Generator[None, None, None]:
     """Let spglib raise instead of returning None with a warning, as version 3 will by itself."""
     before = getattr(spglib.error, "OLD_ERROR_HANDLING", False)
     spglib.error.OLD_ERROR_HANDLING = False

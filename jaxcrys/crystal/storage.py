@@ -11,6 +11,9 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path
 from jaxcrys.crystal.types import Crystal
 
+CRYSTALS_FILE = "crystals.npz"
+"""Name of the arrays in a folder of crystals."""
+
 FIELDS = tuple(field.name for field in dataclasses.fields(Crystal))
 
 
@@ -36,9 +39,15 @@ def save_crystals(path: Path | str, crystals: Crystal) -> None:
 def load_crystals(path: Path | str) -> Crystal:
     """Read what :func:`save_crystals` wrote, as NumPy arrays.
 
+    Args:
+        path: the file, or a folder that holds one as ``crystals.npz``: a dataset, or a generated
+            set.
+
     Raises:
         InputError: if the file is missing, damaged or of another kind.
     """
+    path = Path(path)
+    path = path / CRYSTALS_FILE if path.is_dir() else path
     try:
         # An open handle of our own: numpy leaves the file open when it is damaged.
         with open(path, "rb") as handle, np.lib.npyio.NpzFile(handle, allow_pickle=False) as stored:

@@ -117,16 +117,20 @@ def _join(batches: list[Crystal], sites: int | None) -> Crystal:
     """One batch of several, padded to the same number of sites."""
     width = sites or max(batch.wyckoff.shape[1] for batch in batches)
 
-    def padded(array: np.ndarray) -> np.ndarray:
-        spread = [(0, 0), (0, width - array.shape[1])] + [(0, 0)] * (array.ndim - 2)
-        return np.pad(array, spread)
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([np.asarray(getattr(batch, name)) for batch in batches])
+
+    def padded(name: str) -> np.ndarray:
+        arrays = [np.asarray(getattr(batch, name)) for batch in batches]
+        rest = [(0, 0)] * (arrays[0].ndim - 2)
+        return np.concatenate([np.pad(a, [(0, 0), (0, width - a.shape[1]), *rest]) for a in arrays])
 
     return Crystal(
-        group=np.concatenate([batch.group for batch in batches]),
-        wyckoff=np.concatenate([padded(batch.wyckoff) for batch in batches]),
-        species=np.concatenate([padded(batch.species) for batch in batches]),
-        free=np.concatenate([padded(batch.free) for batch in batches]),
-        lattice=np.concatenate([batch.lattice for batch in batches]),
+        group=joined("group"),
+        wyckoff=padded("wyckoff"),
+        species=padded("species"),
+        free=padded("free"),
+        lattice=joined("lattice"),
     )
 
 

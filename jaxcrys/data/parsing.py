@@ -50,7 +50,8 @@ def _parse_poscar(text: str) -> RawCell:
 def _parse_extxyz(text: str) -> RawCell:
     import ase.io
 
-    return raw_from_atoms(ase.io.read(io.StringIO(text), format="extxyz"))
+    [atoms] = ase.io.read(io.StringIO(text), index=":", format="extxyz")
+    return raw_from_atoms(atoms)
 
 
 def _parse_arrays(content: tuple) -> RawCell:

@@ -200,14 +200,13 @@ def _lost(record: Record) -> Outcome:
 
 
 def _save(store: ChunkStore, number: int, outcomes: list[Outcome]) -> None:
-    accepted = [outcome for outcome in outcomes if outcome.crystal is not None]
+    crystals = [crystal for crystal, _ in outcomes if crystal is not None]
     tables = {
-        "rows": [outcome.row for outcome in accepted],
-        "rejected": [outcome.row for outcome in outcomes if outcome.crystal is None],
+        "rows": [row for crystal, row in outcomes if crystal is not None],
+        "rejected": [row for crystal, row in outcomes if crystal is None],
     }
     text = np.frombuffer(json.dumps(tables).encode(), np.uint8)
-    crystals = vars(stack_crystals([o.crystal for o in accepted])) if accepted else {}
-    store.save(number, {"tables": text, **crystals})
+    store.save(number, {"tables": text, **(vars(stack_crystals(crystals)) if crystals else {})})
 
 
 def _load(store: ChunkStore, number: int) -> Part:

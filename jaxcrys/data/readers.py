@@ -60,7 +60,7 @@ class _Found(NamedTuple):
 
 
 def read_records(path: Path | str) -> Iterator[Record]:
-    """All records of one input, in a fixed order.
+    r"""All records of one input, in a fixed order.
 
     Raises:
         InputError: if the input is missing, of an unknown kind, damaged, or a table without a
@@ -68,7 +68,7 @@ def read_records(path: Path | str) -> Iterator[Record]:
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "two.csv"
-        >>> _ = path.write_text("name,cif\\nA,data_a\\nB,data_b\\n")
+        >>> _ = path.write_text("name,cif\nA,data_a\nB,data_b\n")
         >>> [(record.row, record.properties["name"]) for record in read_records(path)]
         [('0', 'A'), ('1', 'B')]
     """

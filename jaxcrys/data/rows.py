@@ -1,7 +1,5 @@
 """From one raw record to a crystal and its row of the table, or to the row of its rejection."""
 
-import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxcrys.crystal.convert import from_arrays
@@ -15,7 +13,6 @@ from jaxcrys.data.parsing import parse
 from jaxcrys.data.readers import Record
 
 ID_COLUMNS = ("material_id", "id", "entry_id", "name")
-OWN_COLUMNS = ("id", "source", "row", "formula", "atoms", "group", "wyckoff", "dof")
 
 
 class Settings(NamedTuple):
@@ -55,7 +52,10 @@ def convert_record(settings: Settings, record: Record) -> Outcome:
         return rejected(record, rejection)
     except Exception as error:
         return rejected(record, Rejection("unexpected", f"{type(error).__name__}: {error}"))
-    return Outcome(crystal, _row(record, crystal, settings, cell))
+    row = _row(record, crystal)
+    if settings.compare:
+        row[f"group_{settings.compare}"] = _group(cell, settings.compare, settings)
+    return Outcome(crystal, row | _properties(record, row))
 
 
 def rejected(record: Record, rejection: Rejection) -> Outcome:
@@ -81,8 +81,8 @@ def record_id(record: Record) -> str:
     return next(named, record.row or record.source)
 
 
-def _row(record: Record, crystal: Crystal, settings: Settings, cell: RawCell) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(record: Record, crystal: Crystal) -> dict[str, Any]:
+    return {
         "id": record_id(record),
         "source": record.source,
         "row": record.row,
@@ -92,18 +92,19 @@ def _row(record: Record, crystal: Crystal, settings: Settings, cell: RawCell) ->
         "wyckoff": wyckoff_string(crystal),
         "dof": total_dof(crystal),
     }
-    if settings.compare:
-        row[f"group_{settings.compare}"] = _other_group(cell, settings)
-    return row | {
-        f"input_{name}" if name in row else name: value
-        for name, value in record.properties.items()
+
+
+def _properties(record: Record, row: dict[str, Any]) -> dict[str, str]:
+    """The columns of the input, renamed where a column of ours has the name."""
+    return {
+        f"input_{name}" if name in row else name: value for name, value in record.properties.items()
     }
 
 
-def _other_group(cell: RawCell, settings: Settings) -> int:
-    """The group that the other engine finds, 0 if none."""
+def _group(cell: RawCell, engine: str, settings: Settings) -> int:
+    """The group that an engine finds, 0 if none."""
     try:
         checked = check_cell(*cell, max_atoms=settings.max_atoms)
-        return standardise(checked, symprec=settings.symprec, engine=settings.compare).group
+        return standardise(checked, symprec=settings.symprec, engine=engine).group
     except Rejection:
         return 0

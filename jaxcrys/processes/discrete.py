@@ -287,9 +287,7 @@ def step(
         >>> step(process, jax.random.key(0), jnp.array([2, 9]), 1000, 0, logits, mask)
         Array([1, 9], dtype=int32)
     """
-    xt, mask = jnp.asarray(xt), jnp.asarray(mask)
-    live = jnp.where(mask, xt, 0)
-    logits = jnp.where(mask[..., None], logits, 0)
-    posterior = posterior_logits(process, live, t, s, logits)
+    xt = jnp.asarray(xt)
+    posterior = posterior_logits(process, xt, t, s, logits)
     drawn = draw(key, posterior).astype(xt.dtype)
     return jnp.where(mask & (posterior > -jnp.inf).any(-1), drawn, xt)

@@ -226,9 +226,9 @@ def correct(
 def _move(
     key: jax.Array,
     xt: jax.Array,
-    stride: jax.Array,
+    stride: ArrayLike,
     prediction: ArrayLike,
-    spread: jax.Array,
+    spread: ArrayLike,
     mask: ArrayLike,
 ) -> jax.Array:
     """Follow the prediction, add noise, wrap; only where ``mask`` is True."""

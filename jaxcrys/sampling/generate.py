@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.files import atomic_path, write_json
+from jaxcrys.core.files import atomic_path, sweep_partials, write_json
 from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.core.versions import library_versions
@@ -25,7 +25,7 @@ from jaxcrys.crystal.storage import load_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.model import Model, model_to_json
 from jaxcrys.sampling.draw import draw_batch, make_batches
-from jaxcrys.sampling.report import report_rows, write_report
+from jaxcrys.sampling.report import read_rows, report_rows, write_report
 from jaxcrys.sampling.wish import Wish, plan
 
 
@@ -61,6 +61,7 @@ def generate(
     if out.exists():
         return _finished(out, record)
 
+    sweep_partials(out)
     templates = make_templates(model, wish, num=num, seed=seed)
     batches = make_batches(model, templates, batch_size=batch_size)
     store = ChunkStore(out.parent / f".{out.name}.work", _digest(record))
@@ -86,7 +87,7 @@ def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
     Raises:
         InputError: if the recipe needs elements and the wish gives none.
     """
-    references = load_crystals(dataset_file(wish.templates_from)) if wish.templates_from else None
+    references = load_crystals(wish.templates_from) if wish.templates_from else None
     templates = plan(
         wish,
         np.arange(num),
@@ -103,11 +104,6 @@ def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
             "give --space-group, --template and --formula, or --templates-from DATASET",
         )
     return templates
-
-
-def dataset_file(path: Path) -> Path:
-    """The arrays of a dataset folder, or the file itself."""
-    return path / "crystals.npz" if path.is_dir() else path
 
 
 def _record(
@@ -143,8 +139,6 @@ def _digest(record: dict[str, Any]) -> str:
 
 def _finished(out: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of a folder that this very call has made before."""
-    from jaxcrys.sampling.report import read_rows
-
     try:
         stored = json.loads((out / "run.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):

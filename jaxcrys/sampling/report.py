@@ -10,6 +10,8 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal.build import validate
+from jaxcrys.crystal.cif import to_cif
+from jaxcrys.crystal.convert import detect_group, to_atoms
 from jaxcrys.crystal.describe import describe
 from jaxcrys.crystal.storage import save_crystals
 from jaxcrys.crystal.types import Crystal
@@ -63,8 +65,6 @@ def report_rows(
 
 
 def _row(crystal: Crystal, index: int, seed: int) -> dict[str, Any]:
-    from jaxcrys.crystal.convert import detect_group
-
     row: dict[str, Any] = {"id": crystal_id(index), "seed": seed, "status": OK}
     row["group"] = int(crystal.group)
     detected = dict.fromkeys((f"group_{symprec}" for symprec in SYMPRECS), "")
@@ -79,9 +79,6 @@ def _row(crystal: Crystal, index: int, seed: int) -> dict[str, Any]:
 def write_report(folder: Path, crystals: Crystal, rows: list[dict[str, Any]]) -> None:
     """Write all files of a generated set into a new folder; samples without a cell have no CIF."""
     import ase.io
-
-    from jaxcrys.crystal.cif import to_cif
-    from jaxcrys.crystal.convert import to_atoms
 
     crystals = exact(crystals)
     (folder / "cif").mkdir(parents=True)

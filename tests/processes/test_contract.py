@@ -156,7 +156,7 @@ def test_what_is_masked_out_comes_back_and_changes_nothing(process):
     mask, prediction = padded_mask(process), draw_prediction(process, shape)
     clean, dirt = draw_clean(process, shape), garbage(process, shape)
     rows = mask[..., None] if is_discrete(process) else mask
-    dirty_prediction = jnp.where(rows, prediction, -jnp.inf if is_discrete(process) else 3e38)
+    dirty_prediction = jnp.where(rows, prediction, jnp.nan)
     dirty = jnp.where(mask, clean, dirt)
 
     left = run(process, KEY, clean, prediction, t, t // 2, mask, clean)
@@ -250,6 +250,6 @@ def test_unusable_settings_are_refused(name, values, culprit):
     with pytest.raises(InputError, match=culprit):
         from_settings({"process": name, **values})
     module, kind = PROCESSES[name]
+    x0 = jnp.zeros(1, jnp.int32 if module is discrete else jnp.float32)
     with pytest.raises(InputError, match=culprit):
-        x0 = jnp.zeros(1, jnp.int32 if module is discrete else jnp.float32)
         module.corrupt(kind(**values), KEY, x0, 1, jnp.ones(1, bool))
