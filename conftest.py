@@ -1,5 +1,15 @@
-"""Shared test set-up: eight CPU devices, before JAX starts."""
+"""Shared test set-up, before JAX starts: eight CPU devices, and each program compiled once."""
+
+import atexit
+import shutil
+import tempfile
 
 import jax
 
 jax.config.update("jax_num_cpu_devices", 8)
+
+# Many tests run the same program in runs of their own; compiling is most of their time.
+_cache = tempfile.mkdtemp(prefix="jaxcrys-tests-")
+atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+jax.config.update("jax_compilation_cache_dir", _cache)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

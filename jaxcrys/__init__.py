@@ -14,8 +14,20 @@ from typing import TYPE_CHECKING, Any
 from jaxcrys.core.versions import check_versions
 
 if TYPE_CHECKING:
-    from jaxcrys import core, crystal, data, evaluation, geometry, nn, parallel
-    from jaxcrys import processes, recipes, sampling, symmetry, training
+    from jaxcrys import (
+        core,
+        crystal,
+        data,
+        evaluation,
+        geometry,
+        nn,
+        parallel,
+        processes,
+        recipes,
+        sampling,
+        symmetry,
+        training,
+    )
 
 __version__ = "0.1.0"
 

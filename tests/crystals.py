@@ -1,6 +1,7 @@
 """Random crystals for tests, from the tables alone."""
 
 import numpy as np
+
 from jaxcrys.crystal import Crystal, build_crystal, stack_crystals
 from jaxcrys.symmetry import crystal_family, load_tables, positions_of
 

@@ -29,7 +29,7 @@ class Command:
         space_group: space group number; several may be given.
         template: positions of the one space group given, such as "4a 4b" or "Na@4a Cl@4b".
         formula: exact composition, with a template.
-        templates_from: a dataset; sample i takes the group, positions and elements of its crystal i.
+        templates_from: a dataset; sample i takes group, positions and elements of its crystal i.
         checkpoint: best, latest, or a step.
     """
 

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from jaxcrys.core.errors import InputError
 
@@ -66,7 +67,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
     try:
         module = importlib.import_module(f"jaxcrys.cli.{name}")
-        command = tyro.cli(
+        command: Any = tyro.cli(
             module.Command,
             args=list(arguments),
             prog=f"jaxcrys {name}",

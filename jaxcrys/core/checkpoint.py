@@ -5,7 +5,7 @@ name only when it is whole, and the newest ones and the best one are kept.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,10 @@ class CheckpointStore:
 
     def loss(self, step: int) -> float:
         """The loss that a checkpoint was saved with."""
-        return float(self._manager.metrics(step)["loss"])
+        metrics = self._manager.metrics(step)
+        if metrics is None:
+            raise InputError(str(self.folder / str(step)), "has no metrics", "it is damaged")
+        return float(metrics["loss"])
 
     def restore(self, step: int, name: str, like: Any) -> Any:
         """Read one named pytree into the structure, types and devices of ``like``.
@@ -89,9 +92,9 @@ class CheckpointStore:
     def settings(self, step: int) -> dict[str, Any]:
         """The settings inside a checkpoint."""
         args = self._ocp.args
-        return self._manager.restore(
-            step, args=args.Composite(**{_SETTINGS: args.JsonRestore()})
-        )[_SETTINGS]
+        return self._manager.restore(step, args=args.Composite(**{_SETTINGS: args.JsonRestore()}))[
+            _SETTINGS
+        ]
 
     def close(self) -> None:
         """Release the folder."""
@@ -99,7 +102,7 @@ class CheckpointStore:
 
 
 @contextmanager
-def open_checkpoints(folder: Path | str) -> Iterator[CheckpointStore]:
+def open_checkpoints(folder: Path | str) -> Generator[CheckpointStore]:
     """Open the checkpoints of a folder, which is made if need be.
 
     Example:
@@ -114,5 +117,3 @@ def open_checkpoints(folder: Path | str) -> Iterator[CheckpointStore]:
         yield store
     finally:
         store.close()
-
-

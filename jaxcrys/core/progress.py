@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 LINE_EVERY_SECONDS = 30.0
@@ -33,7 +33,7 @@ class Progress:
     """
 
     @contextmanager
-    def bar(self, name: str, *, total: int, done: int = 0) -> Iterator[Bar]:
+    def bar(self, name: str, *, total: int, done: int = 0) -> Generator[Bar]:
         """A task of ``total`` steps of which ``done`` lie behind."""
         del name, total, done
         yield Bar(lambda steps, note: None)
@@ -43,14 +43,14 @@ class TerminalProgress(Progress):
     """A live bar on standard error if that is a terminal, else a line every half minute."""
 
     @contextmanager
-    def bar(self, name: str, *, total: int, done: int = 0) -> Iterator[Bar]:
+    def bar(self, name: str, *, total: int, done: int = 0) -> Generator[Bar]:
         """See :meth:`Progress.bar`."""
         show = self._live if sys.stderr.isatty() else self._lines
         with show(name, total, done) as bar:
             yield bar
 
     @contextmanager
-    def _live(self, name: str, total: int, done: int) -> Iterator[Bar]:
+    def _live(self, name: str, total: int, done: int) -> Generator[Bar]:
         from rich import progress
         from rich.console import Console
 
@@ -67,7 +67,7 @@ class TerminalProgress(Progress):
             yield Bar(lambda steps, note: live.update(task, advance=steps, note=note))
 
     @contextmanager
-    def _lines(self, name: str, total: int, done: int) -> Iterator[Bar]:
+    def _lines(self, name: str, total: int, done: int) -> Generator[Bar]:
         begin = last = time.monotonic()
         count = done
 

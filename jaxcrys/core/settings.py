@@ -1,4 +1,4 @@
-"""Frozen dataclasses of settings to JSON and back, so that a run can be made again from its file."""
+"""Frozen dataclasses of settings to JSON and back, so that a run can be repeated from its file."""
 
 import dataclasses
 import difflib

@@ -12,7 +12,9 @@ from jaxcrys.symmetry.groups import symbol
 from jaxcrys.symmetry.tables import TRANSLATION_UNIT, load_tables
 from jaxcrys.symmetry.wyckoff import positions_of
 
-TOLERANCE = 0.1
+TOLERANCE = 1e-3
+"""Å; engines place atoms on their ideal places, so this leaves room for rounding only."""
+
 _DECIMALS = 6
 
 
@@ -37,8 +39,8 @@ def assign_sites(
         lattice: conventional lattice, rows in Å.
         frac: fractional coordinates of all atoms.
         numbers: atomic numbers.
-        tolerance: how far an atom may lie from its ideal place, Å; must be well below half the
-            shortest distance between atoms.
+        tolerance: how far an atom may lie from its ideal place, Å; at most a third of the shortest
+            distance between atoms.
 
     Returns:
         The crystal, with as many slots as it has sites, its lattice exactly on the family.
@@ -52,6 +54,7 @@ def assign_sites(
         >>> copper.species.tolist()
         [29]
     """
+    coefficients = _lattice(lattice, group)
     tables = load_tables()
     positions = np.asarray(positions_of(group))
     positions = positions[np.argsort(tables.position_multiplicity[positions], kind="stable")]
@@ -82,7 +85,7 @@ def assign_sites(
         wyckoff=table[:, 0].astype(np.int32),
         species=table[:, 1].astype(np.int32),
         free=table[:, 5:],
-        lattice=_lattice(lattice, group),
+        lattice=coefficients,
     )
 
 

@@ -4,6 +4,7 @@ Programs are compiled once for each shape, and padding costs time: shapes are me
 time the two whose union wastes the fewest edges, until few enough are left.
 """
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -26,7 +27,7 @@ def choose_shapes(crystals: Crystal, *, limit: int) -> tuple[CellShape, ...]:
     sizes = _sizes(crystals)
     counts = Counter(CellShape(int(atoms), int(images)) for atoms, images in sizes)
     while len(counts) > limit:
-        pairs = [(a, b) for a in counts for b in counts if (a.atoms, a.images) < (b.atoms, b.images)]
+        pairs = itertools.combinations(counts, 2)
         first, second = min(pairs, key=lambda pair: _waste(counts, *pair))
         merged = _union(first, second)
         total = counts.pop(first) + counts.pop(second)
@@ -34,12 +35,10 @@ def choose_shapes(crystals: Crystal, *, limit: int) -> tuple[CellShape, ...]:
     return tuple(sorted(counts, key=lambda shape: (shape.edges, shape.atoms)))
 
 
-def fitting_shapes(
-    crystals: Crystal, shapes: tuple[CellShape, ...]
-) -> Bool[np.ndarray, "b m"]:
+def fitting_shapes(crystals: Crystal, shapes: tuple[CellShape, ...]) -> Bool[np.ndarray, "b m"]:
     """Which of the m shapes hold each crystal."""
     limits = np.array([(shape.atoms, shape.images) for shape in shapes])
-    return (_sizes(crystals)[:, None, :] <= limits).all(-1)
+    return np.all(_sizes(crystals)[:, None, :] <= limits, axis=-1)
 
 
 def assign_shapes(crystals: Crystal, shapes: tuple[CellShape, ...]) -> Int[np.ndarray, "b"]:

@@ -42,7 +42,7 @@ def read_cif(text: str) -> RawCell:
         text: the content of a CIF file.
 
     Raises:
-        Rejection: ``unreadable``, ``several_structures``, ``no_atoms``, ``no_volume``,
+        Rejection: ``unreadable``, ``several_structures``, ``no_atoms``, ``bad_lattice``,
             ``disordered`` or ``unknown_element``.
 
     Example:
@@ -51,13 +51,10 @@ def read_cif(text: str) -> RawCell:
         >>> read_cif(to_cif(example_crystal())).numbers.tolist()
         [11, 11, 11, 11, 17, 17, 17, 17]
     """
-    import gemmi
-
     try:
-        document = gemmi.cif.read_string(text)
-    except (ValueError, RuntimeError):
+        blocks = _structure_blocks(text)
+    except ValueError:
         return _read_with_pymatgen(text)
-    blocks = [block for block in document if block.find_values(_COORDINATES[0])]
     if not blocks:
         raise Rejection("no_atoms", "the CIF has no atom sites")
     if len(blocks) > 1:
@@ -66,6 +63,35 @@ def read_cif(text: str) -> RawCell:
         )
     plain = _read_plain(blocks[0])
     return _read_with_pymatgen(text) if plain is None else plain
+
+
+def split_cif(text: str) -> list[str]:
+    """One CIF text for each structure of a text that may hold several.
+
+    Example:
+        >>> len(split_cif("data_a _atom_site_fract_x 0 data_b _atom_site_fract_x 0 data_global"))
+        2
+    """
+    from gemmi import cif
+
+    try:
+        blocks = _structure_blocks(text)
+    except ValueError:
+        return [text]
+    if len(blocks) < 2:
+        return [text]
+    documents = [cif.Document() for _ in blocks]
+    for document, block in zip(documents, blocks, strict=True):
+        document.add_copied_block(block)
+    return [document.as_string() for document in documents]
+
+
+def _structure_blocks(text: str) -> "list[Block]":
+    """The data blocks that have atom sites; ``ValueError`` if the syntax is not that of CIF."""
+    from gemmi import cif
+
+    document = cif.read_string(text, check_level=0)  # several blocks may have the same name
+    return [block for block in document if block.find_values(_COORDINATES[0])]
 
 
 def _read_plain(block: "Block") -> RawCell | None:
@@ -86,9 +112,11 @@ def _read_plain(block: "Block") -> RawCell | None:
     )
     if not known:
         return None
-    lattice = np.asarray(matrix_from_parameters(parameters))
-    if not np.isfinite(lattice).all():
-        raise Rejection("no_volume", f"no lattice has the parameters {parameters.tolist()}")
+    with np.errstate(invalid="ignore"):
+        lattice = np.asarray(matrix_from_parameters(parameters))
+    possible = (parameters > 0).all() and (parameters[3:] < 180).all()
+    if not (possible and np.isfinite(lattice).all()):
+        raise Rejection("bad_lattice", f"no lattice has the parameters {parameters.tolist()}")
     frac, site = _images(_idealise(np.array(coordinates).T), *operations)
     return RawCell(lattice, frac, numbers[site])
 

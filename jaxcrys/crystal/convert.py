@@ -63,7 +63,11 @@ def from_arrays(
             "too_many_atoms",
             f"{len(standard.numbers)} atoms in the conventional cell, more than {max_atoms}",
         )
-    return assign_sites(*standard)
+    try:
+        return assign_sites(*standard)
+    except Rejection:
+        # In a few of ten thousand distorted crystals spglib leaves atoms off their ideal places.
+        return assign_sites(*standard, tolerance=min(symprec, min_distance / 3))
 
 
 def from_structure(structure: "Structure", **settings: Any) -> Crystal:
@@ -128,7 +132,7 @@ def from_atoms(atoms: "Atoms", **settings: Any) -> Crystal:
         settings: as for :func:`from_arrays`.
 
     Raises:
-        Rejection: as :func:`from_arrays`; ``no_volume`` if a direction is not periodic.
+        Rejection: as :func:`from_arrays`; ``bad_lattice`` if a direction is not periodic.
     """
     return from_arrays(*raw_from_atoms(atoms), **settings)
 
@@ -136,7 +140,9 @@ def from_atoms(atoms: "Atoms", **settings: Any) -> Crystal:
 def raw_from_atoms(atoms: "Atoms") -> RawCell:
     """Lattice, coordinates and atomic numbers of ASE's atoms."""
     if not atoms.pbc.all() or atoms.cell.rank < 3:
-        raise Rejection("no_volume", f"a crystal is periodic in three directions, got {atoms.pbc}")
+        raise Rejection(
+            "bad_lattice", f"a crystal is periodic in three directions, got {atoms.pbc}"
+        )
     occupancies = (atoms.info.get("occupancy") or {}).values()
     if any(len(site) > 1 or min(site.values()) < 1 for site in occupancies):
         raise Rejection("disordered", "a site is partly occupied or shared by several elements")

@@ -90,8 +90,6 @@ def describe(crystal: Crystal) -> dict[str, Any]:
         "atoms": len(cell.species),
         "wyckoff": wyckoff_string(crystal),
         "dof": total_dof(crystal),
-        "shortest_distance": round(
-            float(shortest_distance(cell.frac, cell.lattice, cell.mask)), 4
-        ),
+        "shortest_distance": round(float(shortest_distance(cell.frac, cell.lattice, cell.mask)), 4),
         "density": round(float(mass / volume(cell.lattice) * GRAMS_PER_CM3), 4),
     }

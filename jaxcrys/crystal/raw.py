@@ -13,7 +13,10 @@ from jaxcrys.geometry.periodic import wrap
 MAX_ATOMS = 400
 MIN_DISTANCE = 0.3
 MAX_SPECIES = 118
-THINNEST = 0.1
+SHORTEST_VECTOR = 1.0
+LONGEST_VECTOR = 400.0
+THINNEST_CELL = 0.1
+"""Bounds on lattices in Å, beyond any crystal: far outside them symmetry engines loop or crash."""
 
 
 class RawCell(NamedTuple):
@@ -44,7 +47,7 @@ def check_cell(
         min_distance: shortest distance allowed between two atoms, Å.
 
     Raises:
-        Rejection: ``no_atoms``, ``not_finite``, ``no_volume``, ``unknown_element``,
+        Rejection: ``no_atoms``, ``not_finite``, ``bad_lattice``, ``unknown_element``,
             ``too_many_atoms`` or ``overlap``.
 
     Example:
@@ -64,13 +67,29 @@ def check_cell(
         raise Rejection(
             "too_many_atoms", f"{len(numbers)} atoms in the cell, more than {max_atoms}"
         )
-    if plane_spacings(lattice).min() < THINNEST:
-        raise Rejection("no_volume", f"the cell is thinner than {THINNEST} Å")
+    check_lattice(lattice)
     handedness = np.sign(np.linalg.det(lattice))
     wrapped = np.asarray(wrap(handedness * frac))
     cell = RawCell(handedness * lattice, wrapped, numbers.astype(np.int32))
     check_overlap(cell, min_distance)
     return cell
+
+
+def check_lattice(lattice: Float[np.ndarray, "3 3"]) -> None:
+    """Raise ``bad_lattice`` for vectors that no crystal has."""
+    longest = np.linalg.norm(lattice, axis=-1).max()
+    if longest > LONGEST_VECTOR:
+        raise Rejection("bad_lattice", f"a lattice vector is longer than {LONGEST_VECTOR} Å")
+    spacings = plane_spacings(lattice)
+    if spacings.min() < THINNEST_CELL:
+        raise Rejection("bad_lattice", f"the cell is thinner than {THINNEST_CELL} Å")
+    reach = (SHORTEST_VECTOR / spacings).astype(int)
+    translations = np.indices(2 * reach + 1).reshape(3, -1).T - reach
+    lengths = np.linalg.norm(translations[translations.any(-1)] @ lattice, axis=-1)
+    if (lengths < SHORTEST_VECTOR).any():
+        raise Rejection(
+            "bad_lattice", f"the crystal repeats every {lengths.min():.3f} Å, less than 1 Å"
+        )
 
 
 def plane_spacings(lattice: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:

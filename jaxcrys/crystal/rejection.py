@@ -7,7 +7,7 @@ REASONS = {
     "several_structures": "a text holds more than one structure",
     "no_atoms": "there are no atoms",
     "not_finite": "a coordinate or lattice entry is NaN or infinite",
-    "no_volume": "the lattice vectors span no volume",
+    "bad_lattice": "the lattice vectors span no volume, or are too short or too long",
     "unknown_element": "a species is not one of the elements 1 to 118",
     "disordered": "a site is partly occupied or shared by several elements",
     "too_many_atoms": "the cell holds more atoms than allowed",

@@ -25,6 +25,9 @@ Result = TypeVar("Result")
 SECONDS_PER_ITEM = 60
 """An item that takes longer hangs; its worker is ended."""
 
+BYTES_PER_WORKER = 8 * 2**30
+"""A worker that needs more memory is ended (on Linux), before it takes that of others."""
+
 
 def map_chunks(
     function: Callable[[Item], Result],
@@ -109,8 +112,12 @@ class _Pool:
 
 
 def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent has ended in whatever way."""
+    """Leave Ctrl-C to the parent, keep memory bounded, end when the parent has ended somehow."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (BYTES_PER_WORKER, resource.RLIM_INFINITY))
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

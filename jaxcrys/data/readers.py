@@ -18,7 +18,6 @@ import bz2
 import csv
 import gzip
 import json
-import re
 import sqlite3
 import tempfile
 import zipfile
@@ -28,10 +27,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from jaxcrys.core.errors import InputError
+from jaxcrys.crystal.cif_reader import split_cif
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 _LONGEST_FIELD = 2**31 - 1
-_DATA_BLOCK = re.compile(r"^data_", re.MULTILINE | re.IGNORECASE)
 
 
 class Record(NamedTuple):
@@ -166,21 +165,9 @@ def _as_text(value: Any) -> str:
 def _read_cif_file(path: Path) -> Iterator[_Found]:
     with _open_text(path, errors="replace") as handle:
         text = handle.read()
-    if len(_DATA_BLOCK.findall(text)) < 2:
-        yield _Found("", "cif", text, {})
-        return
-    import gemmi
-
-    try:
-        blocks = list(gemmi.cif.read_string(text))
-    except (ValueError, RuntimeError):
-        yield _Found("", "cif", text, {})
-        return
-    crystals = [block for block in blocks if block.find_values("_atom_site_fract_x")]
-    for number, block in enumerate(crystals):
-        document = gemmi.cif.Document()
-        document.add_copied_block(block)
-        yield _Found(str(number), "cif", document.as_string(), {})
+    texts = split_cif(text)
+    for number, part in enumerate(texts):
+        yield _Found(str(number) if len(texts) > 1 else "", "cif", part, {})
 
 
 def _read_poscar(path: Path) -> Iterator[_Found]:

@@ -2,5 +2,14 @@
 
 from jaxcrys.evaluation.matching import MatchSettings, match_rate, match_structures
 from jaxcrys.evaluation.symmetry import SymmetryCheck, check_symmetry
+from jaxcrys.evaluation.validity import composition_valid, structure_valid
 
-__all__ = ["MatchSettings", "SymmetryCheck", "check_symmetry", "match_rate", "match_structures"]
+__all__ = [
+    "MatchSettings",
+    "SymmetryCheck",
+    "check_symmetry",
+    "composition_valid",
+    "match_rate",
+    "match_structures",
+    "structure_valid",
+]

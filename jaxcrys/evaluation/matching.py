@@ -51,10 +51,7 @@ def match_structures(
     matcher = StructureMatcher(**dataclasses.asdict(settings or MatchSettings()))
     found: list[float | None] = []
     for index in range(len(references.group)):
-        pair = [
-            to_structure(take(batch, index)).get_primitive_structure()
-            for batch in (predicted, references)
-        ]
+        pair = [to_structure(take(batch, index)) for batch in (predicted, references)]
         distances = matcher.get_rms_dist(*pair)
         found.append(None if distances is None else float(distances[0]))
     return found

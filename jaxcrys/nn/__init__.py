@@ -3,6 +3,6 @@
 A network knows nothing of noise processes, losses or samplers.
 """
 
-from jaxcrys.nn.cspnet import CSPNet, CSPNetConfig, CSPNetOutput
+from jaxcrys.nn.cspnet import CSPNet, CSPNetConfig, CSPNetOutput, run_cspnet
 
-__all__ = ["CSPNet", "CSPNetConfig", "CSPNetOutput"]
+__all__ = ["CSPNet", "CSPNetConfig", "CSPNetOutput", "run_cspnet"]

@@ -6,13 +6,14 @@ has no notion of rotation: vectors come out in fractional coordinates.
 """
 
 import dataclasses
+import typing
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxcrys.core.pytree import pytree
-from jaxcrys.core.typing import Bool, Float
+from jaxcrys.core.typing import ArrayLike, Bool, Float
 from jaxcrys.crystal.primitive import PrimitiveCell
 from jaxcrys.nn.functional import masked_mean, pair_waves, time_embedding
 
@@ -39,9 +40,9 @@ class CSPNetOutput:
         logits: species logits of each atom; 0 in the padding.
     """
 
-    vectors: Float[jax.Array, "b p 3"]
-    lattice: Float[jax.Array, "b 6"]
-    logits: Float[jax.Array, "b p z"]
+    vectors: Float[ArrayLike, "b p 3"]
+    lattice: Float[ArrayLike, "b 6"]
+    logits: Float[ArrayLike, "b p z"]
 
 
 class CSPLayer(nn.Module):
@@ -52,11 +53,11 @@ class CSPLayer(nn.Module):
     @nn.compact
     def __call__(
         self,
-        atoms: Float[jax.Array, "b p c"],
-        waves: Float[jax.Array, "b p q w"],
-        lattice: Float[jax.Array, "b 6"],
-        sender_mask: Bool[jax.Array, "b q"],
-    ) -> Float[jax.Array, "b p c"]:
+        atoms: Float[ArrayLike, "b p c"],
+        waves: Float[ArrayLike, "b p q w"],
+        lattice: Float[ArrayLike, "b 6"],
+        sender_mask: Bool[ArrayLike, "b q"],
+    ) -> Float[ArrayLike, "b p c"]:
         """Messages are an MLP of (receiver, sender, waves, lattice), averaged over senders.
 
         The MLP's first layer is a sum of one linear map for each of these inputs, so that only the
@@ -85,8 +86,8 @@ class CSPNet(nn.Module):
     def __call__(
         self,
         cell: PrimitiveCell,
-        lattice: Float[jax.Array, "b 6"],
-        time: Float[jax.Array, "b"],
+        lattice: Float[ArrayLike, "b 6"],
+        time: Float[ArrayLike, "b"],
     ) -> CSPNetOutput:
         """Read a batch of cells.
 
@@ -116,10 +117,19 @@ class CSPNet(nn.Module):
 
 def _senders(
     cell: PrimitiveCell,
-) -> tuple[Float[jax.Array, "b q 3"], Bool[jax.Array, "b q"]]:
+) -> tuple[Float[ArrayLike, "b q 3"], Bool[ArrayLike, "b q"]]:
     """All atoms of the conventional cell: the images of each primitive atom side by side."""
     frac = cell.frac[..., :, None, :] + cell.images[..., None, :, :]
     mask = cell.mask[..., :, None] & cell.image_mask[..., None, :]
     return frac.reshape(*frac.shape[:-3], -1, 3), mask.reshape(*mask.shape[:-2], -1)
 
 
+def run_cspnet(
+    config: CSPNetConfig,
+    params: Any,
+    cell: PrimitiveCell,
+    lattice: Float[ArrayLike, "b 6"],
+    time: Float[ArrayLike, "b"],
+) -> CSPNetOutput:
+    """The network as a pure function of its parameters; arguments as for :class:`CSPNet`."""
+    return typing.cast(CSPNetOutput, CSPNet(config).apply(params, cell, lattice, time))

@@ -2,15 +2,14 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 
-from jaxcrys.core.typing import Bool, Float
+from jaxcrys.core.typing import ArrayLike, Bool, Float
 
 
 def time_embedding(
-    t: Float[jax.Array, "*b"], width: int, *, period: float = 10_000.0
-) -> Float[jax.Array, "*b c"]:
+    t: Float[ArrayLike, "*b"], width: int, *, period: float = 10_000.0
+) -> Float[ArrayLike, "*b c"]:
     """Sines and cosines of t at geometric frequencies (Vaswani et al. 2017, section 3.5).
 
     Example:
@@ -24,11 +23,11 @@ def time_embedding(
 
 
 def pair_waves(
-    receiver: Float[jax.Array, "*b p 3"],
-    sender: Float[jax.Array, "*b q 3"],
+    receiver: Float[ArrayLike, "*b p 3"],
+    sender: Float[ArrayLike, "*b q 3"],
     *,
     frequencies: int,
-) -> Float[jax.Array, "*b p q c"]:
+) -> Float[ArrayLike, "*b p q c"]:
     r"""Plane waves of fractional differences: sin and cos of 2πm(x_j − x_i), m = 0 … frequencies−1.
 
     Invariant under lattice translations of either end. The differences' waves are products of the
@@ -45,20 +44,18 @@ def pair_waves(
     """
     order = 2 * jnp.pi * jnp.arange(frequencies)
 
-    def ends(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def ends(x: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
         phase = (x[..., None] * order).reshape(*x.shape[:-1], -1)
         return jnp.sin(phase), jnp.cos(phase)
 
     sin_i, cos_i = (wave[..., :, None, :] for wave in ends(receiver))
     sin_j, cos_j = (wave[..., None, :, :] for wave in ends(sender))
-    return jnp.concatenate(
-        [sin_j * cos_i - cos_j * sin_i, cos_j * cos_i + sin_j * sin_i], -1
-    )
+    return jnp.concatenate([sin_j * cos_i - cos_j * sin_i, cos_j * cos_i + sin_j * sin_i], -1)
 
 
 def masked_mean(
-    values: Float[jax.Array, "*b n c"], mask: Bool[jax.Array, "*b n"]
-) -> Float[jax.Array, "*b c"]:
+    values: Float[ArrayLike, "*b n c"], mask: Bool[ArrayLike, "*b n"]
+) -> Float[ArrayLike, "*b c"]:
     """Mean over the entries of the mask; 0 where there are none.
 
     Example:

@@ -33,9 +33,7 @@ def shard_batch(mesh: Mesh, batch: T) -> T:
     """
     sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
     if any(size % mesh.size for size in sizes):
-        raise InputError(
-            "batch size", f"{min(sizes)} is not a multiple of the {mesh.size} devices"
-        )
+        raise InputError("batch size", f"{min(sizes)} is not a multiple of the {mesh.size} devices")
     return jax.device_put(batch, NamedSharding(mesh, PartitionSpec(DATA_AXIS)))
 
 

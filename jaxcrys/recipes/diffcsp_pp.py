@@ -21,11 +21,11 @@ import numpy as np
 
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
-from jaxcrys.core.typing import ArrayLike, Float, Int, Key, namespace
+from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key, namespace
 from jaxcrys.crystal.expand import num_atoms
 from jaxcrys.crystal.primitive import CellShape, primitive_cell
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.nn.cspnet import CSPNet, CSPNetConfig
+from jaxcrys.nn.cspnet import CSPNet, CSPNetConfig, run_cspnet
 from jaxcrys.processes import discrete, gaussian, wrapped_normal
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.symmetry.groups import constrain_lattice, lattice_mask
@@ -81,18 +81,18 @@ class State:
         species: class of each site, atomic number − 1; ``num_classes`` is the unknown element.
     """
 
-    lattice: Float[jax.Array, "*b 6"]
-    free: Float[jax.Array, "*b s 3"]
-    species: Int[jax.Array, "*b s"]
+    lattice: Float[ArrayLike, "*b 6"]
+    free: Float[ArrayLike, "*b s 3"]
+    species: Int[ArrayLike, "*b s"]
 
 
 @pytree
 class Prediction:
     """What the denoiser says: lattice noise, normalised scores, species logits."""
 
-    lattice: Float[jax.Array, "b 6"]
-    free: Float[jax.Array, "b s 3"]
-    species: Float[jax.Array, "b s z"]
+    lattice: Float[ArrayLike, "b 6"]
+    free: Float[ArrayLike, "b s 3"]
+    species: Float[ArrayLike, "b s z"]
 
 
 def fit(config: Config, crystals: Crystal) -> Config:
@@ -198,7 +198,7 @@ def sample(
         )
         return state, None
 
-    state, _ = jax.lax.scan(one_step, state, (grid[:-1], grid[1:]))
+    state, _ = jax.lax.scan(one_step, state, (jnp.asarray(grid[:-1]), jnp.asarray(grid[1:])))
     return _crystal(templates, state, config)
 
 
@@ -211,14 +211,14 @@ def denoise(
     config: Config,
     shape: CellShape,
 ) -> Prediction:
-    """Run the network on the full cells of noisy crystals and bring its answer back to the sites."""
+    """Run the network on the full cells of noisy crystals; bring its answer back to the sites."""
     occupied = templates.wyckoff > 0
     # The unknown class is one past the last element; the network knows it as atomic number 0.
     species = jnp.where(occupied, (state.species + 1) % (NUM_SPECIES + 1), 0)
     noisy = dataclasses.replace(templates, species=species, free=state.free, lattice=state.lattice)
     cell = primitive_cell(noisy, shape)
     clock = time.astype(jnp.float32) * (NETWORK_TIME / STEPS)
-    output = CSPNet(config.network).apply(params, cell, state.lattice, clock)
+    output = run_cspnet(config.network, params, cell, state.lattice, clock)
     num_sites = templates.wyckoff.shape[-1]
     atoms = (cell.site, cell.mask)
     return Prediction(
@@ -232,9 +232,9 @@ def denoise(
 class Masks:
     """Which entries of each factor are free to change."""
 
-    lattice: jax.Array
-    free: jax.Array
-    species: jax.Array
+    lattice: Bool[ArrayLike, "*b 6"]
+    free: Bool[ArrayLike, "*b s 3"]
+    species: Bool[ArrayLike, "*b s"]
 
 
 Keys = dict[str, jax.Array]
@@ -275,9 +275,7 @@ def _prior(config: Config, keys: Keys, template: Crystal, masks: Masks) -> State
     clean = _state(template, config)
     species = clean.species
     if config.species == "generated":
-        species = discrete.prior(
-            config.species_process, keys["species"], masks.species, species
-        )
+        species = discrete.prior(config.species_process, keys["species"], masks.species, species)
     return State(
         lattice=gaussian.prior(
             config.lattice_process, keys["lattice"], masks.lattice, jnp.zeros(6)
@@ -391,9 +389,7 @@ def _generates_species(config: Config) -> bool:
 
 
 PRESETS = {
-    "tiny": Config(
-        network=CSPNetConfig(layers=3, channels=48, frequencies=12), sampler_steps=100
-    ),
+    "tiny": Config(network=CSPNetConfig(layers=3, channels=48, frequencies=12), sampler_steps=100),
     "small": Config(network=CSPNetConfig(layers=4, channels=128, frequencies=32)),
     "paper": Config(
         network=CSPNetConfig(layers=6, channels=512, frequencies=128, time_channels=256)

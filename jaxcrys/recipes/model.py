@@ -1,9 +1,9 @@
 """A run on disk: the recipe's name and settings, cell shapes, templates, and trained parameters.
 
-    RUN/config.json      what was trained, on what, and how
-    RUN/templates.npz    groups, positions and elements of the training set
-    RUN/metrics.jsonl    one line for each log
-    RUN/checkpoints/     orbax checkpoints with the config inside
+RUN/config.json      what was trained, on what, and how
+RUN/templates.npz    groups, positions and elements of the training set
+RUN/metrics.jsonl    one line for each log
+RUN/checkpoints/     orbax checkpoints with the config inside
 """
 
 import dataclasses

@@ -1,10 +1,10 @@
 """Generate crystals into a folder: resumable, atomic, the same bytes every time.
 
-    OUT/crystals.npz         the crystals as arrays
-    OUT/structures.extxyz    unit cells, one frame each
-    OUT/cif/00000.cif        with the full symmetry block
-    OUT/table.csv            one row for each sample
-    OUT/run.json             how they were made
+OUT/crystals.npz         the crystals as arrays
+OUT/structures.extxyz    unit cells, one frame each
+OUT/cif/00000.cif        with the full symmetry block
+OUT/table.csv            one row for each sample
+OUT/run.json             how they were made
 """
 
 import hashlib
@@ -106,9 +106,7 @@ def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
     return templates
 
 
-def _record(
-    model: Model, *, num: int, seed: int, batch_size: int, wish: Wish
-) -> dict[str, Any]:
+def _record(model: Model, *, num: int, seed: int, batch_size: int, wish: Wish) -> dict[str, Any]:
     return {
         "num": num,
         "seed": seed,

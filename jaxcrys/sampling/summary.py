@@ -17,7 +17,9 @@ def summary(rows: Sequence[dict[str, Any]], *, limit: int = 32) -> str:
     header = ("id", "formula", "group", "found", "atoms", "dof", "d/Å", "g/cm³", "wyckoff")
     table = [header, *(_cells(row) for row in rows[:limit])]
     widths = [max(len(line[i]) for line in table) for i in range(len(header) - 1)]
-    lines = ["  ".join(f"{c:<{w}}" for c, w in zip(line, [*widths, 0], strict=True)) for line in table]
+    lines = [
+        "  ".join(f"{c:<{w}}" for c, w in zip(line, [*widths, 0], strict=True)) for line in table
+    ]
     if len(rows) > limit:
         lines.append(f"… and {len(rows) - limit} more")
     good = [row for row in rows if row["status"] == OK]

@@ -14,8 +14,8 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys, stream
-from jaxcrys.core.typing import Int
-from jaxcrys.crystal.elements import SYMBOLS, atomic_number, parse_formula
+from jaxcrys.core.typing import ArrayLike, Int
+from jaxcrys.crystal.elements import atomic_number, parse_formula
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.processes import empirical
 from jaxcrys.symmetry.groups import check_group, lattice_fixed, symbol
@@ -69,7 +69,7 @@ def plan(
     keys = jax.vmap(stream, (0, None))(sample_keys(seed, indices), "template")
     if wish.template is not None:
         return _from_template(wish, np.asarray(jax.random.key_data(keys)), sites)
-    templates = empirical.fit(training.group, training.wyckoff)
+    templates = empirical.fit(np.asarray(training.group), np.asarray(training.wyckoff))
     allowed = None
     if wish.groups:
         allowed = empirical.in_groups(templates, wish.groups)
@@ -134,9 +134,7 @@ def parse_template(group: int, text: str) -> list[tuple[int, int]]:
     return sites
 
 
-def assignments(
-    sites: Sequence[tuple[int, int]], formula: dict[int, int]
-) -> list[tuple[int, ...]]:
+def assignments(sites: Sequence[tuple[int, int]], formula: dict[int, int]) -> list[tuple[int, ...]]:
     """All ways to put elements on sites so that the crystal has exactly this composition.
 
     Args:
@@ -163,7 +161,7 @@ def assignments(
         if index == len(sites):
             ways.append(chosen)
             return
-        position, given = sites[index]
+        given = sites[index][1]
         same = index and sites[index - 1] == sites[index] and not given
         for number in [given] if given else left:
             ordered = not same or number >= chosen[-1]
@@ -198,7 +196,7 @@ def _from_template(wish: Wish, key_data: np.ndarray, sites: int) -> Crystal:
     return _blank(np.full(len(way), group), wyckoff, np.asarray(species)[way], sites)
 
 
-def _blank(group: np.ndarray, wyckoff: np.ndarray, species: np.ndarray, sites: int) -> Crystal:
+def _blank(group: ArrayLike, wyckoff: ArrayLike, species: ArrayLike, sites: int) -> Crystal:
     """Templates as crystals without geometry, in at least ``sites`` slots."""
     extra = max(sites - wyckoff.shape[-1], 0)
     wyckoff, species = (

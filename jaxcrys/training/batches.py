@@ -1,4 +1,4 @@
-"""The order in which crystals are seen: a function of (seed, step) alone, so that it can be resumed.
+"""The order in which crystals are seen: a function of (seed, step) alone, so it can be resumed.
 
 Each batch holds crystals of one cell shape. In every epoch each shape's crystals are permuted and
 cut into batches (the last one is filled up from the start), and the batches are shuffled.

@@ -73,7 +73,7 @@ def make_step(
     """
     optimise = optimiser(config)
 
-    def step(state: TrainState, crystals: Crystal, *, shape: CellShape):  # noqa: ANN202
+    def step(state: TrainState, crystals: Crystal, *, shape: CellShape):
         key = jax.random.fold_in(stream(jax.random.key(config.seed), "noise"), state.step)
         gradient = jax.value_and_grad(model.functions.loss, has_aux=True)
         (loss, metrics), grads = gradient(
@@ -84,7 +84,7 @@ def make_step(
         decay = _ema_decay(state.step, config)
         ema = optax.incremental_update(params, state.ema, 1 - decay)
         one = jnp.ones(())
-        metrics |= {"loss": (loss, one), "gradient_norm": (optax.global_norm(grads), one)}
+        metrics |= {"loss": (loss, one), "gradient_norm": (optax.tree.norm(grads), one)}
         return TrainState(state.step + 1, params, ema, moments), metrics
 
     return step

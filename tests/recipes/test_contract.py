@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.settings import from_json, to_json
@@ -17,7 +18,6 @@ from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.nn import CSPNetConfig
 from jaxcrys.parallel import data_mesh, replicate, shard_batch
 from jaxcrys.recipes import get_recipe, recipe_names
-
 from tests.crystals import random_crystals
 
 SMALL = {
@@ -140,9 +140,7 @@ def test_sample_depends_on_its_own_key_alone(name, variant):
     sample = jitted_sample(recipe, config)
     together = sample(params, sample_keys(3, np.arange(16)), on_device(crystals), shape=shape)
     chosen = np.array([11, 2, 7])
-    apart = sample(
-        params, sample_keys(3, chosen), on_device(take(crystals, chosen)), shape=shape
-    )
+    apart = sample(params, sample_keys(3, chosen), on_device(take(crystals, chosen)), shape=shape)
     turn = np.asarray(apart.free - together.free[chosen])
     np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-4)
     np.testing.assert_allclose(apart.lattice, together.lattice[chosen], atol=1e-4)
@@ -153,9 +151,7 @@ def test_sample_depends_on_its_own_key_alone(name, variant):
 def test_one_device_and_eight_agree(name, variant):
     recipe, config, crystals, shape, params = make(name, variant)
     gradient = jax.jit(
-        jax.value_and_grad(
-            lambda p, k, c: recipe.loss(p, k, c, config=config, shape=shape)[0]
-        )
+        jax.value_and_grad(lambda p, k, c: recipe.loss(p, k, c, config=config, shape=shape)[0])
     )
     results = []
     for count in (1, 8):

@@ -1,0 +1,27 @@
+import csv
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real crystals, where there is one."""
+    folder = Path(__file__).parents[1] / "../shared/data"
+    if not folder.is_dir():
+        pytest.skip("the folder of real crystals is not here")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def shared_rows(shared_data: Path) -> Callable[[str, int], list[dict[str, str]]]:
+    """Reads evenly spaced rows of one of its tables."""
+
+    def rows(name: str, count: int) -> list[dict[str, str]]:
+        with gzip.open(shared_data / f"{name}.csv.gz", "rt", encoding="utf-8") as handle:
+            every = list(csv.DictReader(handle))
+        return every[:: max(1, len(every) // count)][:count]
+
+    return rows

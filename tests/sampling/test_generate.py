@@ -1,0 +1,167 @@
+"""Generated sets: exact symmetry in the files, independent samples, safe interruption."""
+
+import csv
+import json
+
+import ase.io
+import numpy as np
+import pytest
+import spglib
+from pymatgen.core import Structure
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.crystal import load_crystals
+from jaxcrys.evaluation import check_symmetry
+from jaxcrys.recipes.model import load_model
+from jaxcrys.sampling import generate as generation
+from jaxcrys.sampling.generate import generate
+from jaxcrys.sampling.wish import Wish
+from jaxcrys.symmetry import load_tables
+from tests.models import train_small
+
+NUM = 24
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return load_model(train_small(tmp_path_factory.mktemp("model") / "run", species="generated"))
+
+
+@pytest.fixture(scope="module")
+def made(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "out"
+    return folder, generate(model, folder, num=NUM, seed=3, batch_size=8)
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def database_operations(group):
+    hall = int(load_tables().group_hall_number[group])
+    found = spglib.get_symmetry_from_database(hall)
+    return found["rotations"], found["translations"]
+
+
+def test_all_files_are_there(made):
+    folder, rows = made
+    names = {p.name for p in folder.iterdir()}
+    assert names == {"crystals.npz", "structures.extxyz", "cif", "table.csv", "run.json"}
+    with (folder / "table.csv").open() as handle:
+        table = list(csv.DictReader(handle))
+    assert [row["id"] for row in table] == [row["id"] for row in rows]
+    good = [row["id"] for row in table if row["status"] == "ok"]
+    assert {p.stem for p in (folder / "cif").iterdir()} == set(good)
+    assert len(ase.io.read(folder / "structures.extxyz", ":")) == len(good)
+    record = json.loads((folder / "run.json").read_text())
+    assert record["checkpoint"]["sha256"]
+    assert record["versions"]["jax"]
+
+
+@pytest.mark.filterwarnings("ignore")  # pymatgen warns of rounded coordinates
+def test_every_operation_maps_the_written_atoms_onto_atoms(made):
+    folder, rows = made
+    for frame, row in zip(ase.io.read(folder / "structures.extxyz", ":"), rows, strict=True):
+        group = int(row["group"])
+        operations = database_operations(group)
+        written = Structure.from_file(folder / "cif" / f"{row['id']}.cif", primitive=False)
+        for lattice, frac, numbers in (
+            (frame.cell.array, frame.get_scaled_positions(), frame.numbers),
+            (written.lattice.matrix, written.frac_coords, np.array(written.atomic_numbers)),
+        ):
+            check = check_symmetry(lattice, frac, numbers, *operations)
+            assert check.deviation < 1e-4
+            assert check.strain < 1e-6
+
+
+def test_detected_group_is_the_one_asked_or_a_supergroup(made):
+    folder, rows = made
+    supergroups = 0
+    for frame, row in zip(ase.io.read(folder / "structures.extxyz", ":"), rows, strict=True):
+        if row["group_0.001"] == row["group"]:
+            continue
+        supergroups += 1
+        cell = (frame.cell.array, frame.get_scaled_positions(), frame.numbers)
+        found = spglib.get_symmetry(cell, symprec=1e-3)
+        for rotation, shift in zip(*database_operations(row["group"]), strict=True):
+            same = (found["rotations"] == rotation).all((1, 2))
+            turn = found["translations"][same] - shift
+            assert (np.abs(turn - np.round(turn)).max(-1) < 1e-3).any()
+    assert supergroups < len(rows)
+
+
+def test_a_sample_does_not_depend_on_the_others(model, made, tmp_path):
+    generate(model, tmp_path / "fewer", num=5, seed=3, batch_size=8)
+    generate(model, tmp_path / "other", num=5, seed=3, batch_size=16)
+    whole = load_crystals(made[0])
+    for name in ("fewer", "other"):
+        part = load_crystals(tmp_path / name)
+        np.testing.assert_array_equal(part.wyckoff, whole.wyckoff[:5])
+        np.testing.assert_array_equal(part.species, whole.species[:5])
+        np.testing.assert_allclose(part.lattice, whole.lattice[:5], atol=1e-4)
+        turn = part.free - whole.free[:5]
+        np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-4)
+
+
+def test_the_same_call_gives_the_same_bytes(model, made, tmp_path):
+    generate(model, tmp_path / "again", num=NUM, seed=3, batch_size=8)
+    assert contents(tmp_path / "again") == contents(made[0])
+
+
+def test_interrupted_call_goes_on(model, made, tmp_path, monkeypatch):
+    drawn = []
+
+    def breaks_at_second(*args, **kwargs):
+        if len(drawn) == 1:
+            raise KeyboardInterrupt
+        drawn.append(1)
+        return original(*args, **kwargs)
+
+    original = generation.draw_batch
+    monkeypatch.setattr(generation, "draw_batch", breaks_at_second)
+    with pytest.raises(KeyboardInterrupt):
+        generate(model, tmp_path / "out", num=NUM, seed=3, batch_size=8)
+    assert not (tmp_path / "out").exists()
+    calls = []
+    monkeypatch.setattr(
+        generation, "draw_batch", lambda *a, **k: calls.append(1) or original(*a, **k)
+    )
+    generate(model, tmp_path / "out", num=NUM, seed=3, batch_size=8)
+    assert contents(tmp_path / "out") == contents(made[0])
+    assert 0 < len(calls) < -(-NUM // 8) + 2
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_finished_folder_is_kept_and_others_refused(model, made):
+    before = contents(made[0])
+    rows = generate(model, made[0], num=NUM, seed=3, batch_size=8)
+    assert len(rows) == NUM
+    assert contents(made[0]) == before
+    with pytest.raises(InputError, match="made otherwise"):
+        generate(model, made[0], num=NUM, seed=4, batch_size=8)
+
+
+def test_formula_and_template_are_met(model, tmp_path):
+    wish = Wish(groups=(221,), template="1a 1b 3c", formula="BaTiO3")
+    rows = generate(model, tmp_path / "out", num=4, batch_size=4, wish=wish)
+    assert {row["formula"] for row in rows} == {"BaTiO3"}
+    assert {row["group"] for row in rows} == {221}
+    assert {row["atoms"] for row in rows} == {5}
+
+
+def test_template_larger_than_any_in_training(model, tmp_path):
+    wish = Wish(groups=(225,), template="192l")
+    (row,) = generate(model, tmp_path / "out", num=1, batch_size=1, wish=wish)
+    assert row["atoms"] == 192
+
+
+def test_structure_prediction_needs_elements(tmp_path):
+    given = load_model(train_small(tmp_path / "run", species="given"))
+    with pytest.raises(InputError, match="elements given"):
+        generate(given, tmp_path / "out", num=2)
+
+
+@pytest.mark.parametrize(("num", "batch_size"), [(0, 8), (3, 0)])
+def test_counts_must_be_positive(model, tmp_path, num, batch_size):
+    with pytest.raises(InputError, match="at least 1"):
+        generate(model, tmp_path / "out", num=num, batch_size=batch_size)

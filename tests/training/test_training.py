@@ -1,0 +1,159 @@
+"""The training loop: it learns, stops where it must, and goes on exactly where it was."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.nn import CSPNetConfig
+from jaxcrys.recipes import get_recipe
+from jaxcrys.recipes.model import load_model, metrics_path
+from jaxcrys.training import TrainingConfig, train
+from jaxcrys.training import loop as training_loop
+from jaxcrys.training.loop import TrainingFailed, hold_out
+from jaxcrys.training.metrics import MetricsFile, read_metrics
+from jaxcrys.training.state import learning_rate
+from tests.crystals import random_crystals
+
+SETTINGS = dataclasses.replace(
+    get_recipe("diffcsp_pp").presets["tiny"],
+    network=CSPNetConfig(layers=1, channels=16, frequencies=4, time_channels=8),
+)
+CONFIG = TrainingConfig(
+    steps=40,
+    batch_size=8,
+    warmup_steps=5,
+    learning_rate=3e-3,
+    checkpoint_every=10,
+    log_every=5,
+    max_shapes=1,
+)
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    return random_crystals(60, seed=1)
+
+
+def run(folder, crystals, **changes):
+    return train(
+        folder,
+        crystals,
+        recipe="diffcsp_pp",
+        settings=SETTINGS,
+        config=dataclasses.replace(CONFIG, **changes),
+    )
+
+
+def losses(folder):
+    """All metrics but the times."""
+    rows = read_metrics(metrics_path(folder))
+    return [{k: v for k, v in row.items() if k != "seconds_per_step"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, crystals):
+    folder = tmp_path_factory.mktemp("runs") / "unbroken"
+    return folder, run(folder, crystals)
+
+
+def test_it_learns(finished):
+    folder, result = finished
+    trained = [row["loss"] for row in losses(folder) if row["split"] == "train"]
+    assert trained[-1] < trained[0]
+    assert result.steps == 40
+    assert np.isfinite(result.loss)
+
+
+def test_interrupted_run_continues_to_the_last_bit(finished, crystals, tmp_path, monkeypatch):
+    folder = tmp_path / "broken"
+    original = training_loop._Batches.at
+
+    def breaks_at_17(self, step):
+        if step == 17:
+            raise KeyboardInterrupt
+        return original(self, step)
+
+    monkeypatch.setattr(training_loop._Batches, "at", breaks_at_17)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, crystals)
+    assert max(row["step"] for row in losses(folder)) == 15  # beyond the checkpoint of step 10
+    monkeypatch.setattr(training_loop._Batches, "at", original)
+    run(folder, crystals)
+    assert losses(folder) == losses(finished[0])
+    one, other = (load_model(f, checkpoint="latest").params for f in (folder, finished[0]))
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_finished_run_is_left_as_it_is(finished, crystals):
+    before = losses(finished[0])
+    assert run(finished[0], crystals).steps == 40
+    assert losses(finished[0]) == before
+
+
+def test_other_settings_are_refused_by_name(finished, crystals):
+    with pytest.raises(InputError, match=r"training\.learning_rate was 0\.003, now 0\.1"):
+        run(finished[0], crystals, learning_rate=0.1)
+
+
+def test_best_checkpoint_has_the_lowest_validation_loss(finished):
+    folder, result = finished
+    rows = [row for row in losses(folder) if row["split"] == "validation"]
+    kept = {load_model(folder, checkpoint=name).step for name in ("best", "latest")}
+    assert kept == {result.best_step, 40}
+    assert min(rows, key=lambda row: row["loss"])["step"] == result.best_step
+
+
+def test_config_lies_in_the_checkpoint(finished):
+    from jaxcrys.core.checkpoint import open_checkpoints
+
+    folder, _ = finished
+    with open_checkpoints(folder / "checkpoints") as store:
+        assert store.settings(40) == json.loads((folder / "config.json").read_text())
+
+
+def test_non_finite_loss_stops_the_run(crystals, tmp_path):
+    broken = dataclasses.replace(crystals, free=np.full_like(crystals.free, np.nan))
+    with pytest.raises(TrainingFailed, match="not finite at step 5"):
+        run(tmp_path / "run", broken)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"log_every": 3}, "checkpoint_every"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+        ({"batch_size": 12}, "batch size"),  # not a multiple of the eight test devices
+    ],
+)
+def test_bad_settings_are_named(crystals, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "run", crystals, **changes)
+
+
+def test_hold_out_takes_nothing_twice(crystals):
+    training, validation = hold_out(crystals, CONFIG)
+    assert len(training.group) + len(validation.group) == 60
+    together = np.concatenate([training.lattice, validation.lattice])
+    assert len(np.unique(together, axis=0)) == len(np.unique(crystals.lattice, axis=0))
+
+
+def test_learning_rate_rises_then_falls():
+    schedule = learning_rate(CONFIG)
+    values = [float(schedule(step)) for step in (0, 5, 40)]
+    assert values[0] == 0
+    assert values[1] == pytest.approx(3e-3)
+    assert values[2] == pytest.approx(3e-5)
+
+
+def test_half_written_line_is_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 5, "loss": 1.0}\n{"step": 10, "loss": 0.5}\n{"step": 15, "lo')
+    MetricsFile(path, resume_step=5).write(step=10, loss=0.25)
+    assert [row["loss"] for row in read_metrics(path)] == [1.0, 0.25]
