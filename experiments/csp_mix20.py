@@ -42,6 +42,7 @@ BINS = ((0, 0), (1, 2), (3, 5), (6, 8), (9, 10_000))
 
 
 def main() -> None:
+    """Run the experiment."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", type=Path, nargs=3, metavar="FILE", help="train, val, test")
     parser.add_argument("--out", type=Path, required=True)

@@ -3,8 +3,8 @@
     python experiments/exact_symmetry.py OUT
 
 Every operation of the group asked for (from spglib's database) is applied to the atoms of
-``OUT/structures.extxyz``; each must land within 1e-4 Å on an atom of the same element, and leave the
-metric of the lattice as it is. The groups that spglib detects come from ``OUT/table.csv``.
+``OUT/structures.extxyz``; each must land within 1e-4 Å on an atom of the same element, and leave
+the metric of the lattice as it is. The groups that spglib detects come from ``OUT/table.csv``.
 """
 
 import argparse
@@ -24,6 +24,7 @@ SYMPRECS = ("0.1", "0.01", "0.001")
 
 
 def main() -> None:
+    """Check a folder and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     out = parser.parse_args().out

@@ -48,8 +48,9 @@ print("free     ", crystal.free)
 print("lattice k", np.round(crystal.lattice, 4))
 
 # %% [markdown]
-# `expand` writes out the unit cell. It is a pure function: it runs in jit on batches of crystals of
-# different groups, and has derivatives. Here is how the shortest bond changes with each free number:
+# `expand` writes out the unit cell. It is a pure function: it runs in jit on batches of crystals
+# of different groups, and has derivatives. Here is how the shortest bond changes with each free
+# number:
 
 # %%
 atoms = int(num_atoms(crystal))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling.generate import generate
@@ -46,6 +47,10 @@ class Command:
 
     def run(self) -> None:
         """Generate."""
+        if self.checkpoint not in ("best", "latest") and not self.checkpoint.isdecimal():
+            raise InputError(
+                "--checkpoint", f"must be best, latest or a step, got {self.checkpoint!r}"
+            )
         rows = generate(
             load_model(self.run_folder, checkpoint=self.checkpoint),
             self.out,

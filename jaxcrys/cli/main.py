@@ -63,21 +63,25 @@ def run(name: str, arguments: Sequence[str]) -> int:
     Returns:
         the exit code.
     """
-    import tyro
-
     try:
+        import tyro
+
         module = importlib.import_module(f"jaxcrys.cli.{name}")
         command: Any = tyro.cli(
             module.Command,
             args=list(arguments),
             prog=f"jaxcrys {name}",
             default=module.defaults(arguments) if hasattr(module, "defaults") else None,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         command.run()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return INPUT_ERROR
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else error
+        print(f"error: {reason}", file=sys.stderr)
+        return FAILURE
     except RuntimeError as error:
         if type(error).__module__.split(".")[0] != "jaxcrys":
             raise

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from jaxcrys.core.chunks import ChunkStore
+from jaxcrys.core.files import sweep_partials
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.crystal.raw import MAX_ATOMS
 from jaxcrys.crystal.standardise import SYMPREC
@@ -45,7 +47,11 @@ class Command:
     def run(self) -> None:
         """Prepare."""
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        print(report(prepare(**options, progress=TerminalProgress())))
+        prepared = prepare(**options, progress=TerminalProgress())
+        if prepared.up_to_date:
+            sweep_partials(self.out)  # of a call that was killed when all but this was done
+            ChunkStore(self.out.parent / f".{self.out.name}.work", key="").discard()
+        print(report(prepared))
 
 
 def report(prepared: Prepared) -> str:

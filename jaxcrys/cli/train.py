@@ -77,11 +77,15 @@ def defaults(arguments: Sequence[str]) -> Command:
     if not given:
         return base
     values = read_config(Path(given[-1]))
+    kinds = {"recipe": str, "preset": str, "species": str, "settings": dict, "training": dict}
+    for name, value in values.items():
+        if name not in kinds:
+            raise InputError(given[-1], f"has no option {name!r}", f"known: {', '.join(kinds)}")
+        if not isinstance(value, kinds[name]):
+            kind = "an object" if kinds[name] is dict else "text"
+            raise InputError(f"{given[-1]}: {name}", f"must be {kind}, got {value!r}")
     training = from_json(TrainingConfig, values.pop("training", {}), f"{given[-1]}: training")
     settings = json.dumps(values.pop("settings", {}))
-    unknown = set(values) - {"recipe", "preset", "species"}
-    if unknown:
-        raise InputError(given[-1], f"has no option {sorted(unknown)[0]!r}")
     return dataclasses.replace(
         base, config=Path(given[-1]), training=training, settings=settings, **values
     )
@@ -95,7 +99,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(str(path), f"is not a readable JSON file ({error})") from error
     if not isinstance(values, dict):
         raise InputError(str(path), "must hold a JSON object")
@@ -116,6 +120,8 @@ def recipe_settings(recipe: str, preset: str, changes: str, species: str | None)
         given = json.loads(changes)
     except json.JSONDecodeError as error:
         raise InputError("--settings", f"is not JSON ({error})") from error
+    if not isinstance(given, dict):
+        raise InputError("--settings", f"must be a JSON object, got {changes}")
     if species is not None:
         given["species"] = species
     merged = _merge(to_json(found.presets[preset]), given)
@@ -132,7 +138,11 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def describe_sources(data: Path, val: Path | None) -> dict[str, str]:
     """Names and hashes of the datasets, for the run's config."""
-    sources = {"name": data.name, "sha256": sha256(data / CRYSTALS_FILE)}
+    sources = {"name": data.name, "sha256": _hash_of(data)}
     if val:
-        sources |= {"validation": val.name, "validation_sha256": sha256(val / CRYSTALS_FILE)}
+        sources |= {"validation": val.name, "validation_sha256": _hash_of(val)}
     return sources
+
+
+def _hash_of(data: Path) -> str:
+    return sha256(data / CRYSTALS_FILE if data.is_dir() else data)

@@ -5,6 +5,7 @@ name only when it is whole, and the newest ones and the best one are kept.
 """
 
 import logging
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from jaxcrys.core.errors import InputError
 
 KEEP_LATEST = 2
 _SETTINGS = "settings"
+_DELETED = ".deleted"
+_UNFINISHED = "*.orbax-checkpoint-tmp*"
 
 
 class CheckpointStore:
@@ -23,24 +26,16 @@ class CheckpointStore:
 
     def __init__(self, folder: Path) -> None:
         import orbax.checkpoint as ocp
-        from orbax.checkpoint import checkpoint_managers as policies
 
         logging.getLogger("absl").setLevel(logging.ERROR)  # orbax reports every file it writes
         self._ocp = ocp
         self.folder = folder.absolute()
-        keep = policies.AnyPreservationPolicy(
-            [
-                policies.LatestN(KEEP_LATEST),
-                policies.BestN(get_metric_fn=lambda m: m["loss"], reverse=True, n=1),
-            ]
-        )
         self._manager = ocp.CheckpointManager(
             self.folder,
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=keep,
                 best_fn=lambda metrics: metrics["loss"],
                 best_mode="min",
-                cleanup_tmp_directories=True,
+                todelete_subdir=_DELETED,
                 enable_async_checkpointing=False,
             ),
         )
@@ -54,6 +49,19 @@ class CheckpointStore:
         everything = args.Composite(**trees, **{_SETTINGS: args.JsonSave(settings)})
         self._manager.save(step, args=everything, metrics={"loss": loss}, force=True)
         self._manager.wait_until_finished()
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Delete checkpoints that are not to be kept, and what killed runs left half-done.
+
+        For the one process that saves: a reader that tidied would delete what is being written.
+        """
+        newest = sorted(self._manager.all_steps())
+        for step in set(newest[:-KEEP_LATEST]) - {self.best()}:
+            self._manager.delete(step)  # moved to _DELETED first, so that none is half there
+        if jax.process_index() == 0:
+            for rest in (self.folder / _DELETED, *self.folder.glob(_UNFINISHED)):
+                shutil.rmtree(rest, ignore_errors=True)
 
     def latest(self) -> int | None:
         """The newest step, or None."""

@@ -51,18 +51,16 @@ def parse_formula(formula: str) -> dict[int, int]:
     stack: list[Counter[int]] = [Counter()]
     place = 0
     for found in re.finditer(r"([A-Z][a-z]?)(\d*)|(\()|(\))(\d*)", formula):
-        if found.start() != place:
+        if found.start() != place or (found[4] and len(stack) == 1):
             break
         place = found.end()
         if found[1]:
             stack[-1][atomic_number(found[1])] += int(found[2] or 1)
         elif found[3]:
             stack.append(Counter())
-        elif len(stack) > 1:
+        else:
             for number, count in stack.pop().items():
                 stack[-1][number] += count * int(found[5] or 1)
-        else:
-            break
     if place != len(formula) or len(stack) != 1 or not all(stack[0].values()) or not formula:
         raise InputError("formula", f"cannot read {formula!r}", "write it as BaTiO3 or Ca(OH)2")
     return dict(stack[0])

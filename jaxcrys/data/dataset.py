@@ -21,6 +21,8 @@ from jaxcrys.crystal.types import Crystal
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+TEXT_COLUMNS = ("id", "source", "row", "formula", "wyckoff", "pretty_formula")
+MISSING = ("", "NaN", "nan", "NA", "N/A", "None", "null")
 REJECTED_COLUMNS = ("source", "row", "id", "code", "reason")
 
 
@@ -57,7 +59,14 @@ def load_dataset(path: Path | str) -> Dataset:
     path = Path(path)
     meta = read_meta(path)
     crystals = load_crystals(path / "crystals.npz")
-    table = pd.read_csv(path / "table.csv", dtype={"id": str, "row": str}, low_memory=False)
+    columns = pd.read_csv(path / "table.csv", nrows=0).columns
+    table = pd.read_csv(
+        path / "table.csv",
+        dtype=dict.fromkeys(TEXT_COLUMNS, str),
+        keep_default_na=False,  # the formula NaN is sodium nitride
+        na_values=dict.fromkeys(columns.difference(TEXT_COLUMNS), MISSING),
+        low_memory=False,
+    )
     if len(table) != len(crystals.group):
         raise InputError(
             str(path),

@@ -92,10 +92,11 @@ def prepare(
     _check_arguments(paths, settings, limit=limit, workers=workers)
     recipe = _recipe(paths, settings, limit)
     key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
+    store = ChunkStore(out.parent / f".{out.name}.work", key)
     if (existing := _existing(out, key, overwrite)) is not None:
+        store.discard()
         return Prepared(out, existing, up_to_date=True)
 
-    store = ChunkStore(out.parent / f".{out.name}.work", key)
     count = _convert(paths, settings, limit, workers or _cores(), store, progress or Progress())
     parts = [_load(store, number) for number in range(count)]
     meta = recipe | _counts(parts, settings) | {"key": key}

@@ -9,7 +9,8 @@ else. Understood are
 * ``.xyz``/``.extxyz`` trajectories,
 * ``.db`` files of ASE,
 * ``.json`` files of pymatgen: structures and entries, alone, in lists or in dictionaries,
-* folders and ``.zip`` archives of all these, nested to any depth; other files in them are skipped.
+* folders and ``.zip`` archives of all these, nested to any depth; other files in them, and tables
+  without a ``cif`` column, are skipped.
 
 Text files may be compressed (``.gz``, ``.bz2``).
 """
@@ -49,6 +50,10 @@ class Record(NamedTuple):
     kind: str
     content: Any
     properties: dict[str, str]
+
+
+class NoCrystals(InputError):
+    """A table without a column of crystals."""
 
 
 class _Found(NamedTuple):
@@ -93,6 +98,8 @@ def _read_any(path: Path) -> Iterator[_Found]:
         return
     try:
         yield from reader(path)
+    except InputError:
+        raise
     except _DAMAGE as error:
         raise InputError(str(path), f"cannot be read to its end ({error})") from error
 
@@ -105,7 +112,7 @@ def _read_folder(folder: Path) -> Iterator[_Found]:
         member = path.relative_to(folder)
         hidden = any(part.startswith((".", "__MACOSX")) for part in member.parts)
         if path.is_file() and not hidden:
-            yield from _inside(member.as_posix(), _read_any(path))
+            yield from _inside(folder, member.as_posix(), _read_any(path))
 
 
 def _read_zip(path: Path) -> Iterator[_Found]:
@@ -114,14 +121,22 @@ def _read_zip(path: Path) -> Iterator[_Found]:
             hidden = any(part.startswith((".", "__MACOSX")) for part in Path(member).parts)
             if not member.endswith("/") and not hidden:
                 extracted = Path(archive.extract(member, scratch))
-                yield from _inside(member, _read_any(extracted))
+                yield from _inside(path, member, _read_any(extracted))
                 extracted.unlink()
 
 
-def _inside(member: str, found: Iterator[_Found]) -> Iterator[_Found]:
-    """Put the member's name before the row."""
-    for item in found:
-        yield item._replace(row=f"{member}/{item.row}" if item.row else member)
+def _inside(container: Path, member: str, found: Iterator[_Found]) -> Iterator[_Found]:
+    """What a member of a folder or archive holds, its name before the row."""
+    try:
+        yield from (item._replace(row=_joined(member, item.row)) for item in found)
+    except NoCrystals:
+        return
+    except InputError as error:
+        raise InputError(f"{container}/{member}", error.problem, error.mend) from error
+
+
+def _joined(first: str, second: str) -> str:
+    return f"{first}/{second}" if first and second else first or second
 
 
 def _open_text(path: Path, **settings: Any) -> TextIO:
@@ -155,7 +170,7 @@ def _read_parquet(path: Path) -> Iterator[_Found]:
 
 def _require_cif(path: Path, columns: Any) -> None:
     if "cif" not in columns:
-        raise InputError(str(path), f"has no column 'cif', only {', '.join(columns)}")
+        raise NoCrystals(str(path), f"has no column 'cif', only {', '.join(columns)}")
 
 
 def _as_text(value: Any) -> str:
@@ -228,7 +243,7 @@ def _structures_in(value: Any, row: str) -> Iterator[_Found]:
         members = value.items() if isinstance(value, dict) else enumerate(value)
         for key, member in members:
             if isinstance(member, (dict, list)):
-                yield from _inside(str(key), _structures_in(member, ""))
+                yield from _structures_in(member, _joined(row, str(key)))
 
 
 _READERS: dict[str, Callable[[Path], Iterator[_Found]]] = {

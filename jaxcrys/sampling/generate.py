@@ -58,13 +58,16 @@ def generate(
     if batch_size < 1:
         raise InputError("--batch-size", f"must be at least 1, got {batch_size}")
     record = _record(model, num=num, seed=seed, batch_size=batch_size, wish=wish)
+    store = ChunkStore(out.parent / f".{out.name}.work", _digest(record))
     if out.exists():
-        return _finished(out, record)
+        rows = _finished(out, record)
+        sweep_partials(out)  # of a call that was killed when all but this was done
+        store.discard()
+        return rows
 
     sweep_partials(out)
     templates = make_templates(model, wish, num=num, seed=seed)
     batches = make_batches(model, templates, batch_size=batch_size)
-    store = ChunkStore(out.parent / f".{out.name}.work", _digest(record))
     with progress.bar("generating", total=num) as bar:
         for number, batch in enumerate(batches):
             if not store.has(number):

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxcrys.core.checkpoint import CheckpointStore, open_checkpoints
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.files import sweep_partials
 from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import stream
@@ -101,6 +102,7 @@ def train(
     batches = _Batches(crystals, model, config, mesh)
     held_out = _Batches(validation, model, config, mesh)
     with open_checkpoints(checkpoints_path(run)) as store:
+        store.tidy()
         state = _restore(store, state)
         first = int(state.step)
         log = MetricsFile(metrics_path(run), resume_step=first)
@@ -195,6 +197,8 @@ def _concatenate(first: Crystal, second: Crystal) -> Crystal:
 
 def _start_run(run: Path, described: dict[str, Any], crystals: Crystal) -> None:
     """Write the run's config, or check that it is the one the run was started with."""
+    for path in (run / "templates.npz", config_path(run), metrics_path(run)):
+        sweep_partials(path)
     if not config_path(run).exists():
         write_run(run, described, crystals)
         return

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxcrys.crystal import example_crystal, validate
+from jaxcrys.crystal import build_crystal, example_crystal, validate
 from jaxcrys.crystal.cif import to_cif
 from jaxcrys.data import load_dataset, prepare
 from jaxcrys.data.dataset import read_meta
 from tests.crystals import random_crystal
 
 SALT = to_cif(example_crystal())
+NITRIDE = to_cif(build_crystal(225, [(11, "a"), (7, "b")], (5, 5, 5, 90, 90, 90)))
 HALF = SALT.replace("0.5000000000 1", "0.5000000000 0.5")
 TINY = SALT.replace("5.64", "0.564")
 
@@ -35,9 +36,9 @@ def write_table(path: Path, rows: list[dict[str, str]]) -> Path:
 @pytest.fixture
 def table(tmp_path) -> Path:
     """Two good rows, four bad ones."""
-    texts = {"a": SALT, "b": "nonsense", "c": "", "d": HALF, "e": TINY, "f": SALT}
+    texts = {"a": SALT, "b": "nonsense", "c": "", "d": HALF, "e": TINY, "f": NITRIDE}
     rows = [
-        {"material_id": name, "cif": text, "gap": "5.10", "group": "F m-3m"}
+        {"material_id": name, "cif": text, "gap": "5.10" if name == "a" else "", "group": "F m-3m"}
         for name, text in texts.items()
     ]
     return write_table(tmp_path / "salt.csv", rows)
@@ -47,7 +48,7 @@ def table(tmp_path) -> Path:
 def many(tmp_path_factory) -> Path:
     """Enough rows for several chunks."""
     rng = np.random.default_rng(0)
-    rows = [{"id": str(i), "cif": to_cif(random_crystal(rng, sites=2))} for i in range(650)]
+    rows = [{"id": str(i), "cif": to_cif(random_crystal(rng, sites=2))} for i in range(450)]
     return write_table(tmp_path_factory.mktemp("many") / "many.csv", rows)
 
 
@@ -101,6 +102,8 @@ def test_a_dataset_holds_every_row_accepted_or_rejected(table, tmp_path):
     dataset = load_dataset(tmp_path / "out")
     validate(dataset.crystals)
     assert dataset.table["id"].tolist() == ["a", "f"]
+    assert dataset.table["formula"].tolist() == ["NaCl", "NaN"]
+    assert dataset.table["gap"].isna().tolist() == [False, True]
     assert list(tmp_path.glob(".*")) == []
 
 
@@ -108,7 +111,7 @@ def test_the_number_of_workers_leaves_no_trace(many, tmp_path):
     prepare(many, tmp_path / "one", workers=1)
     prepare(many, tmp_path / "two", workers=2)
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
-    assert len(load_dataset(tmp_path / "one").table) > 600
+    assert len(load_dataset(tmp_path / "one").table) > 400
 
 
 def test_a_killed_run_goes_on_where_it_stopped(many, tmp_path):
@@ -231,7 +234,7 @@ assert not {{"pandas", "pymatgen", "spglib", "ase", "gemmi"}} & set(sys.modules)
 
 
 def test_real_rows_are_all_accepted(shared_data, tmp_path):
-    made = prepare(shared_data / "mp_20_biternary" / "val.csv.gz", tmp_path / "out", limit=400)
+    made = prepare(shared_data / "mp_20_biternary" / "val.csv.gz", tmp_path / "out", limit=200)
     table = load_dataset(made.folder).table
-    assert len(table) == 400
+    assert len(table) == 200
     assert (table["group"] == table["spacegroup.number"]).all()

@@ -68,6 +68,7 @@ def test_folders_and_nested_archives(tmp_path):
     (folder / "b" / "salt.cif").write_text(CIF)
     (folder / "POSCAR_1").write_text(str(Poscar(to_structure(example_crystal()))))
     (folder / "README.md").write_text("nothing")
+    (folder / "id_prop.csv").write_text("id,gap\n1,2\n")
     (folder / ".hidden.cif").write_text("nothing")
     with zipfile.ZipFile(folder / "inner.zip", "w") as inner:
         inner.writestr("x/one.cif", CIF)
@@ -153,6 +154,14 @@ def test_damaged_and_unknown_files_are_named(tmp_path, name, content, message):
     with pytest.raises(ValueError, match=message) as caught:
         list(read_records(tmp_path / name))
     assert name in str(caught.value)
+
+
+def test_damaged_members_are_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("inner/t.json", "[")
+    with pytest.raises(ValueError, match="cannot be read to its end") as caught:
+        list(read_records(tmp_path / "all.zip"))
+    assert str(caught.value).startswith(f"{tmp_path}/all.zip/inner/t.json: ")
 
 
 def test_missing_files_are_named(tmp_path):

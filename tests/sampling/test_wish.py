@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.pytree import take
 from jaxcrys.crystal.describe import species_counts
 from jaxcrys.crystal.elements import parse_formula
-from jaxcrys.core.pytree import take
 from jaxcrys.sampling.wish import Wish, assignments, parse_template, plan
 from jaxcrys.symmetry import load_tables, positions_of
 from tests.crystals import random_crystals
@@ -29,7 +29,7 @@ def brute_force(sites, formula):
     for species in itertools.product(formula, repeat=len(sites)):
         if any(given not in (0, z) for (_, given), z in zip(sites, species, strict=True)):
             continue
-        counts = {z: 0 for z in formula}
+        counts = dict.fromkeys(formula, 0)
         for (w, _), z in zip(sites, species, strict=True):
             counts[z] += int(multiplicity[w])
         total = sum(counts.values()) / sum(formula.values())
@@ -71,9 +71,7 @@ def test_only_the_groups_asked_for():
 
 
 def test_formula_in_a_template_has_exactly_that_composition():
-    templates = planned(
-        Wish(groups=(221,), template="1a 1b 3c", formula="BaTiO3"), range(40)
-    )
+    templates = planned(Wish(groups=(221,), template="1a 1b 3c", formula="BaTiO3"), range(40))
     ways = set()
     for index in range(40):
         crystal = take(templates, index)
