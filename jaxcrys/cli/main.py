@@ -1,8 +1,11 @@
 """Entry point: find the subcommand, load only what it needs, turn errors into messages."""
 
+import contextlib
 import importlib
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from jaxcrys.core.errors import InputError
@@ -31,6 +34,7 @@ examples:
 """
 
 INPUT_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+INTERRUPTED_MESSAGE = "interrupted; the same command goes on from here"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -47,7 +51,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if argv[0] not in COMMANDS:
         print(f"error: there is no command {argv[0]!r}\n\n{overview()}", end="", file=sys.stderr)
         sys.exit(INPUT_ERROR)
-    sys.exit(run(argv[0], argv[1:]))
+    code = run(argv[0], argv[1:])
+    if code == INTERRUPTED:
+        os._exit(code)  # a program that still computes on the device would crash sys.exit
+    sys.exit(code)
 
 
 def overview() -> str:
@@ -64,9 +71,10 @@ def run(name: str, arguments: Sequence[str]) -> int:
         the exit code.
     """
     try:
-        import tyro
+        with interrupts_end_at_once():
+            import tyro
 
-        module = importlib.import_module(f"jaxcrys.cli.{name}")
+            module = importlib.import_module(f"jaxcrys.cli.{name}")
         command: Any = tyro.cli(
             module.Command,
             args=list(arguments),
@@ -88,6 +96,25 @@ def run(name: str, arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return FAILURE
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print(INTERRUPTED_MESSAGE, file=sys.stderr, flush=True)
         return INTERRUPTED
     return 0
+
+
+@contextlib.contextmanager
+def interrupts_end_at_once() -> Generator[None]:
+    """Do not raise KeyboardInterrupt while libraries load: some swallow it, and then crash."""
+
+    def end(*_: Any) -> None:
+        print(INTERRUPTED_MESSAGE, file=sys.stderr, flush=True)
+        os._exit(INTERRUPTED)
+
+    try:
+        before = signal.signal(signal.SIGINT, end)
+    except ValueError:  # not the main thread, which alone is interrupted
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import tyro
 
-from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.files import sweep_partials
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.crystal.raw import MAX_ATOMS
@@ -50,7 +49,6 @@ class Command:
         prepared = prepare(**options, progress=TerminalProgress())
         if prepared.up_to_date:
             sweep_partials(self.out)  # of a call that was killed when all but this was done
-            ChunkStore(self.out.parent / f".{self.out.name}.work", key="").discard()
         print(report(prepared))
 
 

@@ -82,8 +82,12 @@ class CheckpointStore:
         """Read one named pytree into the structure, types and devices of ``like``.
 
         Raises:
-            InputError: if the checkpoint does not fit.
+            InputError: if there is no such checkpoint, or it does not fit.
         """
+        steps = sorted(self._manager.all_steps())
+        if step not in steps:
+            known = f"it has {', '.join(map(str, steps)) or 'none'}"
+            raise InputError(str(self.folder), f"has no checkpoint of step {step}", known)
         args = self._ocp.args
         abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, like)
         try:

@@ -21,14 +21,14 @@ import numpy as np
 
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
-from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key, namespace
-from jaxcrys.crystal.expand import num_atoms
+from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.primitive import CellShape, primitive_cell
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn.cspnet import CSPNet, CSPNetConfig, run_cspnet
 from jaxcrys.processes import discrete, gaussian, wrapped_normal
 from jaxcrys.recipes.base import Metrics, Params, Recipe
-from jaxcrys.symmetry.groups import constrain_lattice, lattice_mask
+from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
+from jaxcrys.symmetry.groups import lattice_mask
 from jaxcrys.symmetry.tangent import orbit_mean, pull_back
 from jaxcrys.symmetry.wyckoff import free_mask
 
@@ -96,16 +96,9 @@ class Prediction:
 
 
 def fit(config: Config, crystals: Crystal) -> Config:
-    """Take the mean and scale of the standardised lattice coefficients from the training set."""
-    mask = np.asarray(lattice_mask(crystals.group))
-    values = np.where(mask, _per_atom(np.asarray(crystals.lattice), crystals), 0)
-    count = np.maximum(mask.sum(0), 1)
-    mean = values.sum(0) / count
-    variance = (np.where(mask, values - mean, 0) ** 2).sum(0) / count
-    scale = np.where(variance > 1e-6, np.sqrt(variance), 0.1)
-    return dataclasses.replace(
-        config, lattice_mean=tuple(mean.tolist()), lattice_scale=tuple(scale.tolist())
-    )
+    """Take the scale of the lattice coefficients from the training set."""
+    mean, scale = fit_scale(crystals)
+    return dataclasses.replace(config, lattice_mean=mean, lattice_scale=scale)
 
 
 def init(key: Key[jax.Array, ""], config: Config) -> Params:
@@ -348,34 +341,22 @@ def _predict(
     return State(lattice=lattice, free=free, species=species)
 
 
-def _per_atom(lattice: ArrayLike, crystals: Crystal, sign: int = 1) -> ArrayLike:
-    """Shift k6 from the volume of the cell, exp(√3 k6), to the volume per atom, or back."""
-    xp = namespace(lattice)
-    atoms = num_atoms(crystals)
-    shift = xp.log(xp.maximum(atoms, 1)) / np.sqrt(3)
-    last = xp.asarray(np.eye(6)[5], lattice.dtype)
-    return lattice - sign * shift[..., None].astype(lattice.dtype) * last
-
-
 def _state(crystals: Crystal, config: Config) -> State:
-    mean, scale = jnp.asarray(config.lattice_mean), jnp.asarray(config.lattice_scale)
-    standard = (_per_atom(crystals.lattice, crystals) - mean) / scale
     return State(
-        lattice=jnp.where(lattice_mask(crystals.group), standard, 0),
+        lattice=to_standard(crystals, config.lattice_mean, config.lattice_scale),
         free=crystals.free,
         species=jnp.maximum(crystals.species - 1, 0),
     )
 
 
 def _crystal(templates: Crystal, state: State, config: Config) -> Crystal:
-    mean, scale = jnp.asarray(config.lattice_mean), jnp.asarray(config.lattice_scale)
-    lattice = _per_atom(state.lattice * scale + mean, templates, sign=-1)
+    scale = (config.lattice_mean, config.lattice_scale)
     return Crystal(
         group=templates.group,
         wyckoff=templates.wyckoff,
         species=jnp.where(templates.wyckoff > 0, state.species + 1, 0),
         free=jnp.where(free_mask(templates.wyckoff), state.free, 0),
-        lattice=constrain_lattice(lattice, templates.group),
+        lattice=from_standard(state.lattice, templates, *scale),
     )
 
 

@@ -1,6 +1,7 @@
 """The training loop, in the order in which things happen."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from jaxcrys.recipes.model import (
     checkpoints_path,
     config_path,
     metrics_path,
+    model_from_json,
     model_to_json,
     read_run_config,
     write_run,
@@ -33,6 +35,9 @@ from jaxcrys.training.batches import BatchOrder
 from jaxcrys.training.config import TrainingConfig, validate
 from jaxcrys.training.metrics import MetricsFile, mean_metrics
 from jaxcrys.training.state import TrainState, init_state, make_evaluation, make_step
+
+ROUNDING = 1e-6
+"""Settings that are relatively closer than this are the same."""
 
 
 class TrainingFailed(RuntimeError):
@@ -94,7 +99,8 @@ def train(
         "training": to_json(config),
         "data": (source or {}) | {"training": len(crystals.group)},
     }
-    _start_run(run, described, crystals)
+    described = _start_run(run, described, crystals)
+    model = model_from_json(described["model"], str(config_path(run)))
 
     # State on the devices; programs, one for each cell shape.
     mesh = data_mesh()
@@ -195,13 +201,17 @@ def _concatenate(first: Crystal, second: Crystal) -> Crystal:
     return jax.tree.map(lambda a, b: np.concatenate([a, b]), padded(first), padded(second))
 
 
-def _start_run(run: Path, described: dict[str, Any], crystals: Crystal) -> None:
-    """Write the run's config, or check that it is the one the run was started with."""
+def _start_run(run: Path, described: dict[str, Any], crystals: Crystal) -> dict[str, Any]:
+    """Write the run's config, or check that it is the one the run was started with.
+
+    Returns:
+        The config as it is stored: what was fitted to the data may differ from ``described`` in
+        its last bits, after a change of machine or of a library.
+    """
     for path in (run / "templates.npz", config_path(run), metrics_path(run)):
         sweep_partials(path)
     if not config_path(run).exists():
         write_run(run, described, crystals)
-        return
     stored = read_run_config(run)
     different = _differences(stored, described)
     if different:
@@ -210,6 +220,7 @@ def _start_run(run: Path, described: dict[str, Any], crystals: Crystal) -> None:
             f"was started with other settings: {'; '.join(different[:4])}",
             "give the same ones to go on with it, or another --out",
         )
+    return stored
 
 
 def _differences(stored: Any, given: Any, where: str = "") -> list[str]:
@@ -222,8 +233,12 @@ def _differences(stored: Any, given: Any, where: str = "") -> list[str]:
                 stored.get(name), given.get(name), f"{where}.{name}" if where else name
             )
         ]
-    if isinstance(given, tuple):
-        given = list(given)
+    if isinstance(stored, (list, tuple)) and isinstance(given, (list, tuple)):
+        if len(stored) == len(given):
+            numbered = enumerate(zip(stored, given, strict=True))
+            return [t for i, pair in numbered for t in _differences(*pair, f"{where}[{i}]")]
+    elif isinstance(stored, float) and isinstance(given, float):
+        given = stored if math.isclose(stored, given, rel_tol=ROUNDING) else given
     return [] if stored == given else [f"{where} was {stored!r}, now {given!r}"]
 
 
