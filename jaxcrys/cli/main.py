@@ -27,7 +27,7 @@ usage: jaxcrys COMMAND [OPTIONS]
 examples:
   jaxcrys demo
   jaxcrys prepare crystals.csv more_cifs/ --out dataset
-  jaxcrys train dataset --out run --species generated
+  jaxcrys train dataset --out run
   jaxcrys generate --run run --num 100 --space-group 225 --out crystals
 
 'jaxcrys COMMAND --help' lists the options of a command.

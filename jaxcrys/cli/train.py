@@ -34,7 +34,8 @@ class Command:
         preset: size of the recipe: tiny, small or paper.
         settings: JSON object of recipe settings that differ from the preset, for example
             '{"network": {"channels": 64}}'.
-        species: whether elements are given (structure prediction) or generated (de novo).
+        species: whether elements are generated (de novo) or given (structure prediction); by
+            default as the preset says.
         training: how to train.
     """
 
@@ -45,7 +46,7 @@ class Command:
     recipe: str = "diffcsp_pp"
     preset: str = "small"
     settings: str = "{}"
-    species: Annotated[str | None, tyro.conf.arg(metavar="given|generated")] = None
+    species: Annotated[str | None, tyro.conf.arg(metavar="generated|given")] = None
     training: TrainingConfig = TrainingConfig()
 
     def run(self) -> None:

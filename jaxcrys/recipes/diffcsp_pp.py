@@ -43,7 +43,7 @@ class Config:
     """Settings of the recipe.
 
     Attributes:
-        species: whether the elements are given (structure prediction) or generated (de novo).
+        species: whether the elements are generated (de novo) or given (structure prediction).
         network: size of the CSPNet.
         lattice_process: process of the free lattice coefficients.
         free_process: process of the free coordinates.
@@ -55,7 +55,7 @@ class Config:
         corrector_step: step size of the Langevin corrector.
     """
 
-    species: Literal["given", "generated"] = "given"
+    species: Literal["generated", "given"] = "generated"
     network: CSPNetConfig = CSPNetConfig()
     lattice_process: gaussian.MaskedGaussian = gaussian.MaskedGaussian(steps=STEPS, clip=10.0)
     free_process: wrapped_normal.WrappedNormal = wrapped_normal.WrappedNormal(steps=STEPS)

@@ -7,8 +7,16 @@ cut into batches (the last one is filled up from the start), and the batches are
 import functools
 
 import numpy as np
+from jax.sharding import Mesh
 
+from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Int
+from jaxcrys.crystal.buckets import assign_shapes
+from jaxcrys.crystal.primitive import CellShape
+from jaxcrys.crystal.types import Crystal
+from jaxcrys.parallel.mesh import shard_batch
+from jaxcrys.recipes.model import ModelConfig
+from jaxcrys.training.config import TrainingConfig
 
 
 class BatchOrder:
@@ -51,3 +59,26 @@ class BatchOrder:
             for chunk in np.resize(order, full).reshape(-1, self._batch_size):
                 batches.append((shape, chunk))
         return [batches[i] for i in random.permutation(len(batches))]
+
+
+class Batches:
+    """Batches of a set of crystals, laid over the devices."""
+
+    def __init__(
+        self, crystals: Crystal, model: ModelConfig, config: TrainingConfig, mesh: Mesh
+    ) -> None:
+        self._crystals = crystals
+        self._mesh = mesh
+        self._shapes = model.shapes
+        index = assign_shapes(crystals, model.shapes)
+        self.used = [model.shapes[i] for i in np.unique(index)]
+        self.order = BatchOrder(index, batch_size=config.batch_size, seed=config.seed)
+
+    def at(self, step: int) -> tuple[CellShape, Crystal]:
+        """Cell shape and crystals of a step."""
+        shape, members = self.order.batch(step)
+        return self._shapes[shape], shard_batch(self._mesh, take(self._crystals, members))
+
+    def epoch(self) -> range:
+        """The steps of the first epoch."""
+        return range(self.order.batches_per_epoch)

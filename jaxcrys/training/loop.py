@@ -1,7 +1,6 @@
 """The training loop, in the order in which things happen."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +11,13 @@ import numpy as np
 
 from jaxcrys.core.checkpoint import CheckpointStore, open_checkpoints
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.files import sweep_partials
 from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import stream
 from jaxcrys.core.settings import to_json
-from jaxcrys.crystal.buckets import assign_shapes, choose_shapes
+from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.parallel.mesh import data_mesh, replicate, shard_batch
+from jaxcrys.parallel.mesh import data_mesh, replicate
 from jaxcrys.recipes.base import get_recipe
 from jaxcrys.recipes.model import (
     ModelConfig,
@@ -28,16 +26,12 @@ from jaxcrys.recipes.model import (
     metrics_path,
     model_from_json,
     model_to_json,
-    read_run_config,
-    write_run,
 )
-from jaxcrys.training.batches import BatchOrder
+from jaxcrys.training.batches import Batches
 from jaxcrys.training.config import TrainingConfig, validate
 from jaxcrys.training.metrics import MetricsFile, mean_metrics
+from jaxcrys.training.start import start_run
 from jaxcrys.training.state import TrainState, init_state, make_evaluation, make_step
-
-ROUNDING = 1e-6
-"""Settings that are relatively closer than this are the same."""
 
 
 class TrainingFailed(RuntimeError):
@@ -99,14 +93,14 @@ def train(
         "training": to_json(config),
         "data": (source or {}) | {"training": len(crystals.group)},
     }
-    described = _start_run(run, described, crystals)
+    described = start_run(run, described, crystals)
     model = model_from_json(described["model"], str(config_path(run)))
 
     # State on the devices; programs, one for each cell shape.
     mesh = data_mesh()
     state = replicate(mesh, init_state(model, config))
-    batches = _Batches(crystals, model, config, mesh)
-    held_out = _Batches(validation, model, config, mesh)
+    batches = Batches(crystals, model, config, mesh)
+    held_out = Batches(validation, model, config, mesh)
     with open_checkpoints(checkpoints_path(run)) as store:
         store.tidy()
         state = _restore(store, state)
@@ -201,68 +195,8 @@ def _concatenate(first: Crystal, second: Crystal) -> Crystal:
     return jax.tree.map(lambda a, b: np.concatenate([a, b]), padded(first), padded(second))
 
 
-def _start_run(run: Path, described: dict[str, Any], crystals: Crystal) -> dict[str, Any]:
-    """Write the run's config, or check that it is the one the run was started with.
-
-    Returns:
-        The config as it is stored: what was fitted to the data may differ from ``described`` in
-        its last bits, after a change of machine or of a library.
-    """
-    for path in (run / "templates.npz", config_path(run), metrics_path(run)):
-        sweep_partials(path)
-    if not config_path(run).exists():
-        write_run(run, described, crystals)
-    stored = read_run_config(run)
-    different = _differences(stored, described)
-    if different:
-        raise InputError(
-            str(run),
-            f"was started with other settings: {'; '.join(different[:4])}",
-            "give the same ones to go on with it, or another --out",
-        )
-    return stored
-
-
-def _differences(stored: Any, given: Any, where: str = "") -> list[str]:
-    if isinstance(stored, dict) and isinstance(given, dict):
-        names = sorted(set(stored) | set(given))
-        return [
-            text
-            for name in names
-            for text in _differences(
-                stored.get(name), given.get(name), f"{where}.{name}" if where else name
-            )
-        ]
-    if isinstance(stored, (list, tuple)) and isinstance(given, (list, tuple)):
-        if len(stored) == len(given):
-            numbered = enumerate(zip(stored, given, strict=True))
-            return [t for i, pair in numbered for t in _differences(*pair, f"{where}[{i}]")]
-    elif isinstance(stored, float) and isinstance(given, float):
-        given = stored if math.isclose(stored, given, rel_tol=ROUNDING) else given
-    return [] if stored == given else [f"{where} was {stored!r}, now {given!r}"]
-
-
-class _Batches:
-    """Batches of a set of crystals, laid over the devices."""
-
-    def __init__(self, crystals: Crystal, model: ModelConfig, config: TrainingConfig, mesh) -> None:
-        self._crystals = crystals
-        self._mesh = mesh
-        self._shapes = model.shapes
-        index = assign_shapes(crystals, model.shapes)
-        self.used = [model.shapes[i] for i in np.unique(index)]
-        self.order = BatchOrder(index, batch_size=config.batch_size, seed=config.seed)
-
-    def at(self, step: int) -> tuple[Any, Crystal]:
-        shape, members = self.order.batch(step)
-        return self._shapes[shape], shard_batch(self._mesh, take(self._crystals, members))
-
-    def epoch(self) -> range:
-        return range(self.order.batches_per_epoch)
-
-
 def _compile(
-    step: Callable, state: TrainState, batches: _Batches, progress: Progress
+    step: Callable, state: TrainState, batches: Batches, progress: Progress
 ) -> dict[Any, Any]:
     """Compile the step for each cell shape ahead, so that step times are honest."""
     jitted = jax.jit(step, static_argnames="shape", donate_argnames="state")
@@ -276,7 +210,7 @@ def _compile(
 
 
 def _validate(
-    evaluate: Callable, state: TrainState, batches: _Batches, config: TrainingConfig
+    evaluate: Callable, state: TrainState, batches: Batches, config: TrainingConfig
 ) -> dict[str, float]:
     key = stream(jax.random.key(config.seed), "validation")
     results = []

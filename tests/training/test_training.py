@@ -12,7 +12,7 @@ from jaxcrys.nn import CSPNetConfig
 from jaxcrys.recipes import get_recipe
 from jaxcrys.recipes.model import load_model, metrics_path
 from jaxcrys.training import TrainingConfig, train
-from jaxcrys.training import loop as training_loop
+from jaxcrys.training.batches import Batches
 from jaxcrys.training.loop import TrainingFailed, hold_out
 from jaxcrys.training.metrics import MetricsFile, read_metrics
 from jaxcrys.training.state import learning_rate
@@ -70,18 +70,18 @@ def test_it_learns(finished):
 
 def test_interrupted_run_continues_to_the_last_bit(finished, crystals, tmp_path, monkeypatch):
     folder = tmp_path / "broken"
-    original = training_loop._Batches.at
+    original = Batches.at
 
     def breaks_at_17(self, step):
         if step == 17:
             raise KeyboardInterrupt
         return original(self, step)
 
-    monkeypatch.setattr(training_loop._Batches, "at", breaks_at_17)
+    monkeypatch.setattr(Batches, "at", breaks_at_17)
     with pytest.raises(KeyboardInterrupt):
         run(folder, crystals)
     assert max(row["step"] for row in losses(folder)) == 15  # beyond the checkpoint of step 10
-    monkeypatch.setattr(training_loop._Batches, "at", original)
+    monkeypatch.setattr(Batches, "at", original)
     run(folder, crystals)
     assert losses(folder) == losses(finished[0])
     one, other = (load_model(f, checkpoint="latest").params for f in (folder, finished[0]))
