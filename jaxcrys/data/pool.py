@@ -4,6 +4,7 @@ Workers are spawned, so that no thread or lock of the caller is copied into them
 import the caller's script again: a script needs no ``if __name__ == "__main__"``.
 """
 
+import contextlib
 import faulthandler
 import multiprocessing
 import os
@@ -11,9 +12,10 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar
@@ -95,7 +97,8 @@ class _Pool:
 
     def submit(self, function: Callable[[Any], Any], items: list[Any]) -> Future:
         # Processes start within submit, and would import the main module that they see.
-        with mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
+        main = mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")})
+        with main, _interrupts_held_back():
             try:
                 return self._executor.submit(_run, function, items)
             except BrokenProcessPool:
@@ -109,6 +112,20 @@ class _Pool:
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_begin_worker,
         )
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Generator[None, None, None]:
+    """Processes that start here never see Ctrl-C, not even before ``_begin_worker``."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it would let interrupts through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_worker() -> None:

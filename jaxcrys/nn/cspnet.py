@@ -12,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float
 from jaxcrys.crystal.primitive import PrimitiveCell
@@ -28,6 +29,23 @@ class CSPNetConfig:
     time_channels: int = 64
     species: int = 119
     """Number of different species inputs and species logits, the unknown species 0 included."""
+
+
+def validate(config: CSPNetConfig) -> None:
+    """Check the settings.
+
+    Raises:
+        InputError: naming the setting that cannot be used.
+
+    Example:
+        >>> validate(CSPNetConfig())
+    """
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value < 1:
+            raise InputError(f"network.{field.name}", f"must be at least 1, got {value}")
+    if config.time_channels % 2:
+        raise InputError("network.time_channels", f"must be even, got {config.time_channels}")
 
 
 @pytree

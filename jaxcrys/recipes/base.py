@@ -18,6 +18,14 @@ Metrics = dict[str, tuple[Float[jax.Array, ""], Float[jax.Array, ""]]]
 """Sums and counts by name, so that means over batches and devices are exact."""
 
 
+class Validate(Protocol):
+    """Check of the settings."""
+
+    def __call__(self, config: Any) -> None:
+        """Raise ``InputError`` naming the setting that cannot be used."""
+        ...
+
+
 class Fit(Protocol):
     """Settings that follow from the data: scales, marginals."""
 
@@ -72,6 +80,7 @@ class Recipe(NamedTuple):
     Attributes:
         config: the class of its settings.
         presets: named settings, from small to the published size.
+        validate: check of the settings.
         fit: data-dependent settings.
         init: parameters.
         loss: training loss.
@@ -81,6 +90,7 @@ class Recipe(NamedTuple):
 
     config: type
     presets: Mapping[str, Any]
+    validate: Validate
     fit: Fit
     init: Init
     loss: Loss

@@ -19,11 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.primitive import CellShape, primitive_cell
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.nn import cspnet
 from jaxcrys.nn.cspnet import CSPNet, CSPNetConfig, run_cspnet
 from jaxcrys.processes import discrete, gaussian, wrapped_normal
 from jaxcrys.recipes.base import Metrics, Params, Recipe
@@ -93,6 +95,29 @@ class Prediction:
     lattice: Float[ArrayLike, "b 6"]
     free: Float[ArrayLike, "b s 3"]
     species: Float[ArrayLike, "b s z"]
+
+
+def validate(config: Config) -> None:
+    """Check the settings.
+
+    Raises:
+        InputError: naming the setting that cannot be used.
+    """
+    cspnet.validate(config.network)
+    gaussian.validate(config.lattice_process)
+    wrapped_normal.validate(config.free_process)
+    discrete.validate(config.species_process)
+    processes = (config.lattice_process, config.free_process, config.species_process)
+    if any(process.steps != STEPS for process in processes):
+        raise InputError("steps", f"must be {STEPS} in all three processes")
+    if not 1 <= config.sampler_steps <= STEPS:
+        raise InputError("sampler_steps", f"must be 1 to {STEPS}, got {config.sampler_steps}")
+    for name in ("lattice_weight", "free_weight", "species_weight", "corrector_step"):
+        if not getattr(config, name) >= 0:
+            raise InputError(name, f"must not be negative, got {getattr(config, name)}")
+    for name in ("lattice_mean", "lattice_scale"):
+        if len(getattr(config, name)) != 6:
+            raise InputError(name, f"must have 6 numbers, has {len(getattr(config, name))}")
 
 
 def fit(config: Config, crystals: Crystal) -> Config:
@@ -380,6 +405,7 @@ PRESETS = {
 RECIPE = Recipe(
     config=Config,
     presets=PRESETS,
+    validate=validate,
     fit=fit,
     init=init,
     loss=loss,

@@ -81,6 +81,9 @@ def model_from_json(values: dict[str, Any], where: str = "config") -> ModelConfi
             where, f"has schema {values.get('schema')}, this jaxcrys reads {SCHEMA}",
             "train again, or use the jaxcrys version that made it",
         )  # fmt: skip
+    missing = {"recipe", "settings", "shapes", "sites"} - set(values)
+    if missing:
+        raise InputError(where, f"lacks {', '.join(sorted(missing))}", "it is not jaxcrys's config")
     recipe = get_recipe(values["recipe"])
     return ModelConfig(
         recipe=values["recipe"],
@@ -117,6 +120,8 @@ def read_run_config(run: Path) -> dict[str, Any]:
         raise InputError(
             str(run), "is not a training run (it has no config.json)", "make one: jaxcrys train"
         ) from error
+    except (OSError, ValueError) as error:
+        raise InputError(str(config_path(run)), f"is not a readable config ({error})") from error
 
 
 def write_run(run: Path, config: dict[str, Any], training_set: Crystal) -> None:
@@ -137,7 +142,7 @@ def load_model(run: Path | str, *, checkpoint: str = "best") -> Model:
     """
     run = Path(run)
     values = read_run_config(run)
-    config = model_from_json(values["model"], str(config_path(run)))
+    config = model_from_json(values.get("model", {}), str(config_path(run)))
     like = jax.eval_shape(lambda: config.functions.init(jax.random.key(0), config.settings))
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), like)

@@ -81,6 +81,7 @@ def train(
     run = Path(run)
     progress = progress or Progress()
     validate(config)
+    get_recipe(recipe).validate(settings)
 
     # The data, and the model that fits it.
     if validation is None:

@@ -345,6 +345,7 @@ def test_demo(prototypes, monkeypatch, tmp_path):
     small = from_json(get_recipe(demo.RECIPE).config, SETTINGS)
     monkeypatch.setitem(get_recipe(demo.RECIPE).presets, demo.PRESET, small)
     monkeypatch.setattr(demo, "TRAINING", TrainingConfig(**TRAINING))
+    monkeypatch.setattr(demo, "MOST_ATOMS", 1000)  # as in the round, whose programs are at hand
     out = tmp_path / "the demo"
     out.mkdir()
     (out / "prototypes.csv").write_bytes(prototypes.read_bytes())

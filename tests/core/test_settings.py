@@ -44,6 +44,7 @@ def test_whole_numbers_may_stand_for_floats():
         ({"inner": {"width": "8"}}, "must be int"),
         ({"inner": {"width": True}}, "must be int"),
         ({"rate": "fast"}, "must be float"),
+        ({"inner": {"scale": 1.0}}, "must be a list"),
     ],
 )
 def test_mistakes_are_named(values, message):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.settings import from_json, to_json
@@ -17,6 +18,7 @@ from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.nn import CSPNetConfig
 from jaxcrys.parallel import data_mesh, replicate, shard_batch
+from jaxcrys.processes.wrapped_normal import WrappedNormal
 from jaxcrys.recipes import get_recipe, recipe_names
 from tests.crystals import random_crystals
 
@@ -74,6 +76,30 @@ def test_presets_survive_json(name):
     recipe = get_recipe(name)
     for preset in recipe.presets.values():
         assert from_json(recipe.config, json.loads(json.dumps(to_json(preset)))) == preset
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_presets_are_valid(name):
+    recipe = get_recipe(name)
+    for preset in recipe.presets.values():
+        recipe.validate(preset)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": CSPNetConfig(channels=0)}, r"network\.channels: must be at least 1"),
+        ({"network": CSPNetConfig(time_channels=7)}, "must be even"),
+        ({"sampler_steps": 1001}, "sampler_steps"),
+        ({"free_process": WrappedNormal(steps=10)}, "must be 1000 in all three"),
+        ({"free_weight": -1.0}, "free_weight"),
+        ({"lattice_mean": (0.0,)}, "must have 6 numbers"),
+    ],
+)
+def test_bad_settings_of_diffcsp_pp_are_named(changes, message):
+    recipe = get_recipe("diffcsp_pp")
+    with pytest.raises(InputError, match=message):
+        recipe.validate(dataclasses.replace(recipe.presets["tiny"], **changes))
 
 
 @pytest.mark.parametrize("name", recipe_names())
