@@ -74,7 +74,11 @@ class Command:
         )
         crystals_folder = self.out / "crystals"
         rows = generate(
-            load_model(run), crystals_folder, num=self.num, seed=self.seed, progress=progress
+            load_model(run, checkpoint="latest"),
+            crystals_folder,
+            num=self.num,
+            seed=self.seed,
+            progress=progress,
         )
         print(f"3. generated {len(rows)} crystals\n\n{summary(rows)}\n")
         print(f"tables and CIFs lie in {crystals_folder}; next: jaxcrys prepare YOUR_FILES")

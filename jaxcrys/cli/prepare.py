@@ -5,7 +5,6 @@ from pathlib import Path
 
 import tyro
 
-from jaxcrys.core.files import sweep_partials
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.crystal.raw import MAX_ATOMS
 from jaxcrys.crystal.standardise import SYMPREC
@@ -46,10 +45,7 @@ class Command:
     def run(self) -> None:
         """Prepare."""
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        prepared = prepare(**options, progress=TerminalProgress())
-        if prepared.up_to_date:
-            sweep_partials(self.out)  # of a call that was killed when all but this was done
-        print(report(prepared))
+        print(report(prepare(**options, progress=TerminalProgress())))
 
 
 def report(prepared: Prepared) -> str:

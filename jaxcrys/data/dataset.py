@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.files import atomic_path, sweep_partials, write_json
+from jaxcrys.core.files import atomic_path, write_json
 from jaxcrys.crystal.storage import load_crystals, save_crystals
 from jaxcrys.crystal.types import Crystal
 
@@ -111,7 +111,6 @@ def write_dataset(
         raise InputError(str(out), f"no crystal was accepted of {len(rejected)}{first}")
     rows = [row for part in parts for row in part.rows]
     columns = dict.fromkeys(name for row in rows for name in row)
-    sweep_partials(out)
     with atomic_path(out) as partial:
         partial.mkdir()
         save_crystals(partial / "crystals.npz", _join(batches, sites))

@@ -27,7 +27,7 @@ import numpy as np
 
 from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.files import sha256
+from jaxcrys.core.files import sha256, sweep_partials
 from jaxcrys.core.progress import Progress
 from jaxcrys.crystal.build import stack_crystals
 from jaxcrys.crystal.raw import MAX_ATOMS
@@ -93,7 +93,9 @@ def prepare(
     recipe = _recipe(paths, settings, limit)
     key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
     store = ChunkStore(out.parent / f".{out.name}.work", key)
-    if (existing := _existing(out, key, overwrite)) is not None:
+    existing = _existing(out, key, overwrite)
+    sweep_partials(out)  # of a call that was killed
+    if existing is not None:
         store.discard()
         return Prepared(out, existing, up_to_date=True)
 

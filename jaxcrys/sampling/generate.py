@@ -59,13 +59,12 @@ def generate(
         raise InputError("--batch-size", f"must be at least 1, got {batch_size}")
     record = _record(model, num=num, seed=seed, batch_size=batch_size, wish=wish)
     store = ChunkStore(out.parent / f".{out.name}.work", _digest(record))
-    if out.exists():
-        rows = _finished(out, record)
-        sweep_partials(out)  # of a call that was killed when all but this was done
+    rows = _finished(out, record) if out.exists() else None
+    sweep_partials(out)  # of a call that was killed
+    if rows is not None:
         store.discard()
         return rows
 
-    sweep_partials(out)
     templates = make_templates(model, wish, num=num, seed=seed)
     batches = make_batches(model, templates, batch_size=batch_size)
     with progress.bar("generating", total=num) as bar:
