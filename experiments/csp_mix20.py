@@ -62,7 +62,7 @@ def main() -> None:
     save_crystals(out / "references.npz", references)
     model = load_model(out / "run")
     results = {}
-    for name, contestant in (("untrained", untrained(model)), ("trained", model)):
+    for name, contestant in (("trained", model), ("untrained", untrained(model))):
         folder = out / f"predicted_{name}"
         wish = Wish(templates_from=out / "references.npz")
         generate(contestant, folder, num=len(references.group), wish=wish, progress=progress)

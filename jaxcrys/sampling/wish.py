@@ -146,6 +146,7 @@ def assignments(sites: Sequence[tuple[int, int]], formula: dict[int, int]) -> li
         apart. Empty if there is none.
 
     Example:
+        >>> from jaxcrys.crystal.elements import SYMBOLS
         >>> sites = parse_template(221, "1a 1b 3c")
         >>> [[SYMBOLS[z] for z in way] for way in assignments(sites, parse_formula("BaTiO3"))]
         [['Ti', 'Ba', 'O'], ['Ba', 'Ti', 'O']]
