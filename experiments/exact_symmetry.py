@@ -59,9 +59,11 @@ def operations(group: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kind(frame: ase.Atoms, asked: int, detected: int, symprec: float) -> str:
-    """Equal, a supergroup (it has all operations asked for and more), or neither."""
+    """Equal, a supergroup (it has all operations asked for and more), none found, or neither."""
     if detected == asked:
         return "equal"
+    if not detected:
+        return "none found (atoms closer than symprec)"
     cell = (frame.cell.array, frame.get_scaled_positions(), frame.numbers)
     found = spglib.get_symmetry(cell, symprec=symprec)
     for rotation, shift in zip(*operations(asked), strict=True):
