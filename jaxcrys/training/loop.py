@@ -108,7 +108,9 @@ def train(
         first = int(state.step)
         log = MetricsFile(metrics_path(run), resume_step=first)
         started = time.monotonic()
-        programs = _compile(make_step(model, config), state, batches, progress)
+        programs = {}
+        if first < config.steps:
+            programs = _compile(make_step(model, config), state, batches, progress)
         evaluate = jax.jit(make_evaluation(model), static_argnames="shape")
         window: list = []
         window_start = time.monotonic()
