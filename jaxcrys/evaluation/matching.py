@@ -12,7 +12,13 @@ import numpy as np
 
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal.convert import to_structure
+from jaxcrys.crystal.expand import num_atoms
+from jaxcrys.crystal.raw import plane_spacings
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.geometry.lattice import matrix_from_coefficients, volume
+
+THINNEST = 0.5
+"""Å between two faces of a cell; those of MP-20 are at least four times as thick."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +41,10 @@ def match_structures(
 ) -> list[float | None]:
     """RMSE of each prediction against its reference, None where they do not match.
 
+    Predictions whose cell is not finite, or collapsed to less than half an ångström between two of
+    its faces at the reference's volume per atom, match nothing: the matcher would search without
+    end in them.
+
     Args:
         predicted: batch of crystals.
         references: batch of as many.
@@ -51,10 +61,27 @@ def match_structures(
     matcher = StructureMatcher(**dataclasses.asdict(settings or MatchSettings()))
     found: list[float | None] = []
     for index in range(len(references.group)):
-        pair = [to_structure(take(batch, index)) for batch in (predicted, references)]
-        distances = matcher.get_rms_dist(*pair)
+        pair = [take(batch, index) for batch in (predicted, references)]
+        if _collapsed(*pair):
+            found.append(None)
+            continue
+        distances = matcher.get_rms_dist(*map(to_structure, pair))
         found.append(None if distances is None else float(distances[0]))
     return found
+
+
+def _collapsed(predicted: Crystal, reference: Crystal) -> bool:
+    """Whether a cell is too thin for any match, once it has the reference's volume per atom."""
+    cells = [
+        matrix_from_coefficients(np.asarray(c.lattice, np.float64)) for c in (predicted, reference)
+    ]
+    if not np.isfinite(cells[0]).all():
+        return True
+    volumes = [volume(m) / num_atoms(c) for m, c in zip(cells, (predicted, reference), strict=True)]
+    if not np.isfinite(volumes[0]) or volumes[0] <= 0:
+        return True
+    scaled = np.asarray(cells[0] * np.cbrt(volumes[1] / volumes[0]))
+    return bool(plane_spacings(scaled).min() < THINNEST)
 
 
 def match_rate(

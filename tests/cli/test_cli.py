@@ -259,6 +259,9 @@ INTERRUPTED = """
 import importlib, os, signal, sys, time
 from jaxcrys.cli.main import main
 
+# A shell's background jobs, and so their children, start with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def interrupt(*_, **__):
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(5)

@@ -42,6 +42,14 @@ def test_matching_is_pymatgens_with_the_published_tolerances():
     assert 0 < found[1] < 0.1
 
 
+@pytest.mark.parametrize("k5", [9.0, -9.0, 40.0, np.nan])
+def test_collapsed_cells_match_nothing_and_end_at_once(k5):
+    lattice = np.array(RUTILE.lattice)
+    lattice[4] = k5
+    thin = stack_crystals([dataclasses.replace(RUTILE, lattice=lattice)])
+    assert match_structures(thin, stack_crystals([RUTILE])) == [None]
+
+
 def test_no_match_at_all():
     rate, error = match_rate([None, None])
     assert rate == 0
