@@ -8,8 +8,9 @@ What:     prepares the three files, trains ``diffcsp_pp`` with the elements give
           predictions with pymatgen's StructureMatcher (stol 0.5, ltol 0.3, angle 10), beside the
           same network untrained.
 Data:     mix_20 (8,719 + 1,000 crystals), binary and ternary test crystals of MP-20.
-Time:     about 50 minutes on 2 CPU cores, of which 40 for training.
-Expected: see "Results" in the README; figures of other training sets are not comparable.
+Time:     about an hour on 2 CPU cores: 45 minutes of training, 5 for each set of predictions.
+Expected: match rate 69.6 % and RMSE 0.089 trained, 23.6 % untrained; of valid pairs only 64.0 % and
+          22.4 %. Figures of other training sets are not comparable.
 
 Each part can be interrupted; the same command goes on with it.
 """
@@ -97,15 +98,20 @@ def score(predicted: Crystal, references: Crystal) -> dict[str, object]:
     for low, high in BINS:
         members = np.flatnonzero((dof >= low) & (dof <= high))
         if len(members):
-            rate, error = match_rate([rmse[i] for i in members])
-            by_dof[f"{low}-{min(high, int(dof.max()))}"] = [len(members), rate, error]
+            binned = rounded(match_rate([rmse[i] for i in members]))
+            by_dof[f"{low}-{min(high, int(dof.max()))}"] = [len(members), *binned]
     return {
         "count": len(rmse),
-        "unfiltered": match_rate(rmse),
-        "filtered": match_rate(rmse, both),
+        "unfiltered": rounded(match_rate(rmse)),
+        "filtered": rounded(match_rate(rmse, both)),
         "structures_valid": sum(structure_valid(take(predicted, i)) for i in range(len(rmse))),
         "by_free_coordinates (count, match rate, RMSE)": by_dof,
     }
+
+
+def rounded(result: tuple[float, float]) -> list[float | None]:
+    """Four decimals, and None for the RMSE of no match, as JSON wants it."""
+    return [None if np.isnan(value) else round(value, 4) for value in result]
 
 
 if __name__ == "__main__":
