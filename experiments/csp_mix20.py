@@ -8,7 +8,8 @@ What:     prepares the three files, trains ``diffcsp_pp`` with the elements give
           predictions with pymatgen's StructureMatcher (stol 0.5, ltol 0.3, angle 10), beside the
           same network untrained.
 Data:     mix_20 (8,719 + 1,000 crystals), binary and ternary test crystals of MP-20.
-Time:     about an hour on 2 CPU cores: 45 minutes of training, 5 for each set of predictions.
+Time:     on 2 CPU cores 61 minutes of training and 6 to 9 for each set of predictions, measured
+          beside other work.
 Expected: match rate 69.6 % and RMSE 0.089 trained, 23.6 % untrained; of valid pairs only 64.0 % and
           22.4 %. Figures of other training sets are not comparable.
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.files import atomic_path, sweep_partials, write_json
+from jaxcrys.core.files import atomic_path, sha256, sweep_partials, write_json
 from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.core.versions import library_versions
-from jaxcrys.crystal.storage import load_crystals
+from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.model import Model, model_to_json
 from jaxcrys.sampling.draw import draw_batch, make_batches
@@ -116,12 +116,20 @@ def _record(model: Model, *, num: int, seed: int, batch_size: int, wish: Wish) -
         "space_groups": list(wish.groups),
         "template": wish.template,
         "formula": wish.formula,
-        "templates_from": str(wish.templates_from) if wish.templates_from else None,
+        "templates_from": _source(wish.templates_from) if wish.templates_from else None,
         "run": str(model.run),
         "checkpoint": {"step": model.step, "sha256": parameter_hash(model)},
         "model": model_to_json(model.config),
         "versions": library_versions(),
     }
+
+
+def _source(path: Path) -> dict[str, str]:
+    """Where crystals come from, and the hash of what lay there."""
+    file = path / CRYSTALS_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(str(path), "is not a dataset", "make one: jaxcrys prepare FILES --out ...")
+    return {"path": str(path), "sha256": sha256(file)}
 
 
 def parameter_hash(model: Model) -> str:

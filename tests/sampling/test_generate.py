@@ -10,13 +10,14 @@ import spglib
 from pymatgen.core import Structure
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.crystal import load_crystals
+from jaxcrys.crystal import load_crystals, save_crystals
 from jaxcrys.evaluation import check_symmetry
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling import generate as generation
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.symmetry import load_tables
+from tests.crystals import random_crystals
 from tests.models import train_small
 
 NUM = 24
@@ -165,3 +166,15 @@ def test_structure_prediction_needs_elements(tmp_path):
 def test_counts_must_be_positive(model, tmp_path, num, batch_size):
     with pytest.raises(InputError, match="at least 1"):
         generate(model, tmp_path / "out", num=num, batch_size=batch_size)
+
+
+def test_other_templates_at_the_same_path_are_not_the_same_call(model, tmp_path):
+    templates = tmp_path / "templates.npz"
+    wish = Wish(templates_from=templates)
+    save_crystals(templates, random_crystals(4, seed=7))
+    generate(model, tmp_path / "out", num=4, batch_size=4, wish=wish)
+    save_crystals(templates, random_crystals(4, seed=8))
+    with pytest.raises(InputError, match="made otherwise"):
+        generate(model, tmp_path / "out", num=4, batch_size=4, wish=wish)
+    with pytest.raises(InputError, match="is not a dataset"):
+        generate(model, tmp_path / "new", num=4, wish=Wish(templates_from=tmp_path / "absent"))
