@@ -72,17 +72,17 @@ def load_tables() -> Tables:
     """
     path = resources.files("jaxcrys.symmetry") / "data" / "wyckoff.npz"
     with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
-        arrays = {name: _widen(stored[name]) for name in Tables._fields}
+        arrays = {name: widen(stored[name]) for name in Tables._fields}
     for array in arrays.values():
         array.setflags(write=False)
     return Tables(**arrays)
 
 
-def _widen(array: np.ndarray) -> np.ndarray:
+def widen(array: np.ndarray) -> np.ndarray:
     """Integers as int32, so that no sum overflows; text as str."""
     if array.dtype.kind == "S":
         return array.astype(str)
-    return array if array.dtype == np.int8 else array.astype(np.int32)
+    return array if array.dtype in (np.int8, np.bool_) else array.astype(np.int32)
 
 
 def check_group(group: int, where: str = "space group") -> int:
