@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxcrys.crystal import Crystal, build_crystal, stack_crystals
+from jaxcrys.crystal import Crystal, build_crystal, expand, num_atoms, stack_crystals
+from jaxcrys.geometry import shortest_distance
 from jaxcrys.symmetry import crystal_family, load_tables, positions_of
 
 GROUPS = (1, 2, 12, 14, 62, 63, 71, 139, 148, 166, 194, 216, 221, 225, 227, 229)
@@ -45,3 +46,31 @@ def random_crystals(count: int, *, sites: int = 3, seed: int = 0) -> Crystal:
     """A batch of random crystals."""
     random = np.random.default_rng(seed)
     return stack_crystals([random_crystal(random, sites=sites) for _ in range(count)])
+
+
+def exact_crystal(random: np.random.Generator, *, group: int, sites: int = 3) -> Crystal:
+    """A crystal whose group is no accident: one site, of its own element, is general.
+
+    Its atoms keep 0.4 Å apart, so that symmetry finders tell them apart.
+    """
+    tables = load_tables()
+    ids = np.asarray(positions_of(group))
+    while True:
+        chosen = np.append(random.choice(ids, sites - 1), ids[-1])
+        chosen = [i for n, i in enumerate(chosen) if tables.position_dof[i] or i not in chosen[:n]]
+        elements = [*random.choice([8, 11, 14], len(chosen) - 1), 79]
+        crystal = build_crystal(
+            group,
+            [
+                (
+                    int(z),
+                    str(tables.position_letter[i]),
+                    tuple(random.random(tables.position_dof[i])),
+                )
+                for z, i in zip(elements, chosen, strict=True)
+            ],
+            2 * np.array(random_parameters(group, random)) * [1, 1, 1, 0.5, 0.5, 0.5],
+        )
+        cell = expand(crystal, capacity=int(num_atoms(crystal)))
+        if shortest_distance(cell.frac, cell.lattice, cell.mask) > 0.4:
+            return crystal

@@ -186,7 +186,7 @@ def keeps_metric(linear, family: int) -> bool:
 
 
 def handedness(linear, rotations) -> int:
-    """-1 if the change makes the mirror image of a crystal whose group has no improper operation."""
+    """-1 if the change mirrors a crystal whose group has no improper operation."""
     mirror = (determinant(rotations) < 0).any()
     return 1 if mirror else int(determinant(linear))
 

@@ -1,19 +1,19 @@
 """Write a crystal as CIF with its full symmetry: operations, Wyckoff letters, one line an orbit."""
 
 from collections.abc import Mapping
-from fractions import Fraction
 from math import gcd
 
 import numpy as np
 
-from jaxcrys.core.typing import Float, Int
+from jaxcrys.core.elements import SYMBOLS
+from jaxcrys.core.typing import Float
 from jaxcrys.crystal.describe import species_counts
-from jaxcrys.crystal.elements import SYMBOLS
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.geometry.lattice import matrix_from_coefficients, parameters_from_matrix, volume
-from jaxcrys.symmetry.groups import operations, spaced_symbol
+from jaxcrys.symmetry.groups import spaced_symbol
 from jaxcrys.symmetry.orbits import representative
-from jaxcrys.symmetry.tables import TRANSLATION_UNIT, load_tables
+from jaxcrys.symmetry.tables import load_tables
+from jaxcrys.symmetry.triplets import operation_texts
 
 _PARAMETERS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 _TWO_ORIGINS = (
@@ -81,29 +81,6 @@ def _symbol(group: int) -> str:
     if group in _TWO_ORIGINS:
         return f"{symbol}:2"
     return f"{symbol}:H" if symbol.startswith("R") else symbol
-
-
-def operation_texts(group: int) -> list[str]:
-    """The operations of a group in the conventional cell, such as ``-x+y,y,z+1/2``.
-
-    Example:
-        >>> operation_texts(4)
-        ['x,y,z', '-x,y+1/2,-z']
-    """
-    return [
-        ",".join(_coordinate(row, shift) for row, shift in zip(rotation, translation, strict=True))
-        for rotation, translation in zip(*operations(group), strict=True)
-    ]
-
-
-def _coordinate(row: Int[np.ndarray, "3"], shift: int) -> str:
-    terms = "".join(
-        f"{'-' if factor < 0 else '+'}{axis}"
-        for factor, axis in zip(row, "xyz", strict=True)
-        if factor
-    )
-    fraction = Fraction(int(shift), TRANSLATION_UNIT)
-    return terms.removeprefix("+") + (f"+{fraction}" if fraction else "")
 
 
 def _site_lines(crystal: Crystal) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcrys.crystal.elements import SYMBOLS, reduced_formula
+from jaxcrys.core.elements import SYMBOLS, reduced_formula
 from jaxcrys.crystal.expand import expand, num_atoms
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.geometry.lattice import volume

@@ -12,15 +12,14 @@ Host side, for single crystals.
 
 import functools
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxcrys.core.elements import SYMBOLS, anonymous_formula
 from jaxcrys.core.typing import Int
-from jaxcrys.crystal.elements import SYMBOLS
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.geometry.lattice import FAMILIES
 from jaxcrys.symmetry.groups import crystal_family, spaced_symbol
@@ -57,7 +56,7 @@ def protostructure_label(crystal: Crystal, *, mirror: bool = True) -> str:
     occupation, amounts = _occupation(crystal)
     elements = sorted(occupation, key=_symbol)
     group, sites, _ = _canonical_sites(crystal, occupation, _alphabetical, mirror)
-    formula = _anonymous_formula([amounts[element] for element in elements])
+    formula = anonymous_formula([amounts[element] for element in elements])
     system = "-".join(map(_symbol, elements))
     return f"{formula}_{_pearson_symbol(crystal)}_{group}_{sites}:{system}"
 
@@ -78,7 +77,7 @@ def prototype_label(crystal: Crystal, *, mirror: bool = True) -> str:
         return "".join(text for _, text in sorted((amounts[e], f"{texts[e]}_") for e in texts))
 
     group, sites, _ = _canonical_sites(crystal, occupation, join, mirror)
-    formula = _anonymous_formula(sorted(amounts.values()))
+    formula = anonymous_formula(sorted(amounts.values()))
     return f"{formula}_{_pearson_symbol(crystal)}_{group}_{sites[:-1]}"
 
 
@@ -144,7 +143,7 @@ def relabellings(group: int, *, mirror: bool = True) -> Relabellings:
 @functools.cache
 def _relabellings(group: int, target: int, mirror: bool) -> Relabellings:
     table = load_normalisers()
-    index = np.arange(num_descriptions(np.asarray(group), mirror=mirror))
+    index = np.arange(int(num_descriptions(np.asarray(group), mirror=mirror)))
     index = index[table.description_target[description_row(np.asarray(group), index)] == target]
     maps = table.description_first_map[description_row(np.asarray(group), index)]
     moved = table.map_wyckoff[maps[:, None] + np.arange(len(positions_of(group)))]
@@ -202,12 +201,6 @@ def _letters(group: int) -> tuple[list[str], Int[np.ndarray, "w"]]:
     """Wyckoff letters of a group and their ranks; the 27th of Pmmm, A, has rank 0 in the rule."""
     letters = [str(load_tables().position_letter[i]) for i in positions_of(group)]
     return letters, np.array([0 if letter == "A" else ord(letter) - 96 for letter in letters])
-
-
-def _anonymous_formula(amounts: Sequence[int]) -> str:
-    divisor = math.gcd(*amounts)
-    counts = [amount // divisor for amount in amounts]
-    return "".join(f"{chr(65 + i)}{n if n > 1 else ''}" for i, n in enumerate(counts))
 
 
 def _pearson_symbol(crystal: Crystal) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxcrys.sampling.report import OK, SYMPRECS
 from jaxcrys.symmetry.groups import symbol
+from jaxcrys.symmetry.subgroups import is_subgroup
 
 
 def summary(rows: Sequence[dict[str, Any]], *, limit: int = 32) -> str:
@@ -25,8 +26,13 @@ def summary(rows: Sequence[dict[str, Any]], *, limit: int = 32) -> str:
     good = [row for row in rows if row["status"] == OK]
     lines.append(f"{len(good)} of {len(rows)} have a unit cell")
     for symprec in SYMPRECS:
-        kept = sum(int(row[f"group_{symprec}"]) == int(row["group"]) for row in good)
-        lines.append(f"space group found as asked at symprec {symprec}: {kept} of {len(good)}")
+        pairs = [(int(row["group"]), int(row[f"group_{symprec}"])) for row in good]
+        kept = sum(asked == found for asked, found in pairs)
+        more = sum(is_subgroup(*pair) for pair in pairs if pair[1] and pair[0] != pair[1])
+        by_accident = f", a supergroup in {more}" if more else ""
+        lines.append(
+            f"space group found as asked at symprec {symprec}: {kept} of {len(good)}{by_accident}"
+        )
     return "\n".join(line.rstrip() for line in lines)
 
 

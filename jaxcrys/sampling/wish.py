@@ -11,11 +11,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from jaxcrys.core.elements import atomic_number, parse_formula
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys, stream
 from jaxcrys.core.typing import ArrayLike, Int
-from jaxcrys.crystal.elements import atomic_number, parse_formula
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.processes import empirical
 from jaxcrys.symmetry.groups import check_group, lattice_fixed, symbol
@@ -146,7 +146,7 @@ def assignments(sites: Sequence[tuple[int, int]], formula: dict[int, int]) -> li
         apart. Empty if there is none.
 
     Example:
-        >>> from jaxcrys.crystal.elements import SYMBOLS
+        >>> from jaxcrys.core.elements import SYMBOLS
         >>> sites = parse_template(221, "1a 1b 3c")
         >>> [[SYMBOLS[z] for z in way] for way in assignments(sites, parse_formula("BaTiO3"))]
         [['Ti', 'Ba', 'O'], ['Ba', 'Ti', 'O']]

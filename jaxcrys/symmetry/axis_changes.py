@@ -10,7 +10,7 @@ import itertools
 
 import numpy as np
 
-from jaxcrys.core.typing import Float, Int
+from jaxcrys.core.typing import ArrayLike, Float, Int
 from jaxcrys.symmetry.groups import operations
 from jaxcrys.symmetry.locate import Located, locate
 from jaxcrys.symmetry.normalisers import load_normalisers
@@ -56,7 +56,7 @@ def _origin_shifts(group: int, linear: bytes) -> Float[np.ndarray, "p 3"]:
 
 def move_positions(
     group: int,
-    wyckoff: Int[np.ndarray, "s"],
+    wyckoff: Int[ArrayLike, "s"],
     linear: Int[np.ndarray, "3 3"],
     shifts: Float[np.ndarray, "p 3"],
 ) -> Located:

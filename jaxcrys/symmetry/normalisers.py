@@ -24,7 +24,11 @@ import numpy as np
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, namespace
 from jaxcrys.geometry.periodic import wrap
 from jaxcrys.symmetry.tables import TRANSLATION_UNIT, check_group, load_tables, lookup, widen
-from jaxcrys.symmetry.wyckoff import free_mask, positions_of
+from jaxcrys.symmetry.wyckoff import (
+    free_mask,
+    local_index,
+    positions_of,
+)
 
 
 class Normalisers(NamedTuple):
@@ -164,10 +168,10 @@ def redescribe_sites(
         ['4b', '8c']
     """
     xp = namespace(wyckoff, free, row)
-    table, tables = load_normalisers(), load_tables()
+    table = load_normalisers()
     used = wyckoff > 0
-    start = lookup(_first_position(), lookup(tables.position_group, wyckoff))
-    place = lookup(table.description_first_map, row)[..., None] + xp.where(used, wyckoff - start, 0)
+    index = xp.maximum(local_index(wyckoff), 0)
+    place = lookup(table.description_first_map, row)[..., None] + index
     moved = xp.where(used, lookup(table.map_wyckoff, place), 0)
     free = xp.asarray(free)
     linear = lookup(table.map_linear, place).astype(free.dtype)
@@ -220,16 +224,9 @@ def position_permutations(group: int, *, mirror: bool = True) -> Int[np.ndarray,
     table = load_normalisers()
     ids = np.asarray(positions_of(check_group(group)))
     first = table.group_first[group]
-    rows = first + np.arange(num_descriptions(np.asarray(group), mirror=mirror))
+    rows = first + np.arange(int(num_descriptions(np.asarray(group), mirror=mirror)))
     rows = rows[table.description_target[rows] == group]
     maps = table.description_first_map[rows][:, None] + np.arange(len(ids))
     permutations = np.unique(table.map_wyckoff[maps] - ids[0], axis=0)
     permutations.setflags(write=False)
     return permutations
-
-
-@functools.cache
-def _first_position() -> Int[np.ndarray, "231"]:
-    """Id of each group's first position; 0 for no group."""
-    groups = np.arange(len(load_normalisers().group_first))
-    return np.searchsorted(load_tables().position_group, groups).astype(np.int32)

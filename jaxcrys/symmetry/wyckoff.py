@@ -1,5 +1,6 @@
 """Wyckoff positions: what the tables say about a position id, on the host and in jit."""
 
+import functools
 import re
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import ArrayLike, Bool, Int, namespace
 from jaxcrys.symmetry.tables import NUM_GROUPS, check_group, load_tables, lookup
+
+MAX_POSITIONS = 27
+"""Wyckoff positions of group 47, the most a group has."""
 
 
 def multiplicity(wyckoff: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b"]:
@@ -59,9 +63,16 @@ def general_position(group: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b"]:
         >>> general_position(np.array([1, 230]))
         array([   1, 1731], dtype=int32)
     """
+    return lookup(_general_positions(), group)
+
+
+@functools.cache
+def _general_positions() -> np.ndarray:
     groups = np.arange(NUM_GROUPS + 1)
     last = np.searchsorted(load_tables().position_group, groups, side="right") - 1
-    return lookup(last.astype(np.int32), group)
+    last = last.astype(np.int32)
+    last.setflags(write=False)
+    return last
 
 
 def positions_of(group: int) -> range:
@@ -78,6 +89,43 @@ def positions_of(group: int) -> range:
     last = int(general_position(np.asarray(group)))
     first = 1 if group == 1 else int(general_position(np.asarray(group - 1))) + 1
     return range(first, last + 1)
+
+
+def local_index(wyckoff: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b"]:
+    """Index of a position in its group, letter a being 0; -1 for the empty slot.
+
+    Example:
+        >>> local_index(np.array([0, position_id(225, "a"), position_id(225, "c")]))
+        array([-1,  0,  2], dtype=int32)
+    """
+    xp = namespace(wyckoff)
+    before = general_position(xp.maximum(group_of(wyckoff) - 1, 0))
+    return xp.where(wyckoff > 0, wyckoff - before - 1, -1).astype(before.dtype)
+
+
+def position_at(group: Int[ArrayLike, "*b"], index: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b"]:
+    """Global id of the position with a local index; 0 where the group has no such position.
+
+    Example:
+        >>> position_at(np.array([2, 2, 2]), np.array([0, 8, 9]))
+        array([ 2, 10,  0], dtype=int32)
+    """
+    xp = namespace(group, index)
+    before = general_position(xp.asarray(group) - 1)
+    found = before + 1 + index
+    inside = (xp.asarray(index) >= 0) & (found <= general_position(group))
+    return xp.where(inside, found, 0).astype(before.dtype)
+
+
+def position_slots(group: Int[ArrayLike, "*b"]) -> Int[ArrayLike, "*b 27"]:
+    """Global ids of all positions of a group by local index, 0 in the slots beyond.
+
+    Example:
+        >>> position_slots(np.array([1, 2]))[:, :3].tolist()
+        [[1, 0, 0], [2, 3, 4]]
+    """
+    xp = namespace(group)
+    return position_at(xp.asarray(group)[..., None], xp.arange(MAX_POSITIONS, dtype=np.int32))
 
 
 def position_label(wyckoff: int) -> str:

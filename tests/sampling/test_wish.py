@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from jaxcrys.core.elements import parse_formula
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal.describe import species_counts
-from jaxcrys.crystal.elements import parse_formula
 from jaxcrys.sampling.wish import Wish, assignments, parse_template, plan
 from jaxcrys.symmetry import load_tables, positions_of
 from tests.crystals import random_crystals

@@ -5,14 +5,14 @@ import pytest
 from ase.data import chemical_symbols
 from pymatgen.core import Composition, Element
 
-from jaxcrys.core.errors import InputError
-from jaxcrys.crystal.elements import (
+from jaxcrys.core.elements import (
     SYMBOLS,
     _column,
     atomic_number,
     parse_formula,
     reduced_formula,
 )
+from jaxcrys.core.errors import InputError
 
 
 def test_symbols():

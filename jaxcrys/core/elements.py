@@ -4,7 +4,7 @@ import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -81,6 +81,18 @@ def reduced_formula(counts: Mapping[int, int]) -> str:
     return "".join(
         SYMBOLS[n] + (str(counts[n] // divisor) if counts[n] > divisor else "") for n in order
     )
+
+
+def anonymous_formula(amounts: Sequence[int]) -> str:
+    """Reduced formula with letters for the elements, in the order given.
+
+    Example:
+        >>> anonymous_formula([2, 2, 6])
+        'ABC3'
+    """
+    divisor = math.gcd(*amounts)
+    counts = [amount // divisor for amount in amounts]
+    return "".join(f"{chr(ord('A') + i)}{n if n > 1 else ''}" for i, n in enumerate(counts))
 
 
 @functools.cache
