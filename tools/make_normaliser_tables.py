@@ -22,19 +22,16 @@ that change it, then the same for mirror images of crystals whose group has no i
 With ``--check`` nothing is written: the run fails if the file on disk differs.
 """
 
-import argparse
-import io
 import itertools
 import sys
-from pathlib import Path
 
 import numpy as np
+from table_file import write_or_check
 
 from jaxcrys.symmetry import NUM_GROUPS, load_tables, operations, positions_of
 from jaxcrys.symmetry.locate import locate
 
 UNIT = 24
-TARGET = Path(__file__).parents[1] / "jaxcrys" / "symmetry" / "data" / "normalisers.npz"
 PAIRS = {76: 78, 91: 95, 92: 96, 144: 145, 151: 153, 152: 154, 169: 170, 171: 172, 178: 179,
          180: 181, 212: 213}  # fmt: skip
 ENANTIOMORPH = PAIRS | {b: a for a, b in PAIRS.items()}
@@ -248,26 +245,5 @@ ROW_DTYPES = {"target": np.uint8, "linear": np.int8, "shift": np.int8, "handedne
 MAP_DTYPES = {"wyckoff": np.uint16, "linear": np.int8, "translation": np.int8}
 
 
-def serialise(arrays: dict[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    content = build()
-    if parser.parse_args().check:
-        with np.load(TARGET) as stored:
-            same = set(stored) == set(content) and all(
-                np.array_equal(stored[k], v) and stored[k].dtype == v.dtype
-                for k, v in content.items()
-            )
-        sys.exit(0 if same else f"{TARGET} is not what this tool makes; run it without --check")
-    TARGET.write_bytes(serialise(content))
-    print(f"{TARGET}: {TARGET.stat().st_size} bytes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check("normalisers.npz", build, __doc__.splitlines()[0])

@@ -24,22 +24,18 @@ right and what is kept of translations and point group is asserted with the pack
 With ``--check`` nothing is written: the run fails if the file on disk differs.
 """
 
-import argparse
 import functools
-import io
 import itertools
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import moyopy
 import numpy as np
+from table_file import write_or_check
 
 from jaxcrys.symmetry.groups import crystal_family, operations
 from jaxcrys.symmetry.tables import TRANSLATION_UNIT, load_tables
 
-TARGET = Path(__file__).parents[1] / "jaxcrys" / "symmetry" / "data" / "subgroups.npz"
 LINEAR_UNIT = 6
 SHIFT_UNIT = 48
 K_INDICES = (2, 3, 4)
@@ -373,28 +369,5 @@ def build() -> dict[str, np.ndarray]:
     }
 
 
-def serialise(arrays: dict[str, np.ndarray]) -> bytes:
-    """The same bytes on every machine: fixed names, order and time stamps."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    content = build()
-    if check:
-        with np.load(TARGET) as stored:
-            same = set(stored) == set(content) and all(
-                np.array_equal(stored[k], v) and stored[k].dtype == v.dtype
-                for k, v in content.items()
-            )
-        sys.exit(0 if same else f"{TARGET} is not what this tool makes; run it without --check")
-    TARGET.write_bytes(serialise(content))
-    print(f"{TARGET}: {len(content['index'])} relations, {TARGET.stat().st_size} bytes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check("subgroups.npz", build, __doc__.splitlines()[0])

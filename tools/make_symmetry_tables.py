@@ -17,17 +17,12 @@ Every property that the package relies on is asserted while the tables are built
 With ``--check`` nothing is written: the run fails if the file on disk differs.
 """
 
-import argparse
-import io
-import sys
-from pathlib import Path
-
 import numpy as np
 import spglib
 from pyxtal.symmetry import Group
+from table_file import write_or_check
 
 UNIT = 24
-TARGET = Path(__file__).parents[1] / "jaxcrys" / "symmetry" / "data" / "wyckoff.npz"
 
 
 def integers(values: np.ndarray, unit: int = 1) -> np.ndarray:
@@ -186,27 +181,5 @@ def spaced_symbol(hall_number: int) -> bytes:
     return symbol.strip().replace("_", "").encode()
 
 
-def serialise(arrays: dict[str, np.ndarray]) -> bytes:
-    """The same bytes on every machine: fixed names, order and time stamps."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    content = build()
-    if parser.parse_args().check:
-        with np.load(TARGET) as stored:
-            same = set(stored) == set(content) and all(
-                np.array_equal(stored[k], v) and stored[k].dtype == v.dtype
-                for k, v in content.items()
-            )
-        sys.exit(0 if same else f"{TARGET} is not what this tool makes; run it without --check")
-    TARGET.write_bytes(serialise(content))
-    print(f"{TARGET}: {TARGET.stat().st_size} bytes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check("wyckoff.npz", build, __doc__.splitlines()[0])

@@ -7,6 +7,14 @@ the AFLOW-style labels of pymatgen's prototype module: the smallest sum of the r
 (a is 1, b is 2, ...; a letter counts once for each element), then the alphabetically first. (Form
 of the labels: Mehl et al. 2017, The AFLOW library of crystallographic prototypes.)
 
+The labels are pymatgen's but for these:
+
+* groups 2, 3 and 10-14: pymatgen tries other origins only, not other bases of the lattice, so that
+  two descriptions of one crystal may get different labels there;
+* of the 22 groups in enantiomorphic pairs the lower number is named unless ``mirror=False``;
+* with ``mirror=False``, groups 22, 93, 98, 208 and 214: pymatgen never tells mirror images apart
+  by their positions.
+
 Host side, for single crystals.
 """
 

@@ -16,14 +16,13 @@ one stands for all that treat the Wyckoff positions alike (``tools/make_normalis
 """
 
 import functools
-from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, namespace
 from jaxcrys.geometry.periodic import wrap
-from jaxcrys.symmetry.tables import TRANSLATION_UNIT, check_group, load_tables, lookup, widen
+from jaxcrys.symmetry.tables import TRANSLATION_UNIT, check_group, load_tables, lookup, read_table
 from jaxcrys.symmetry.wyckoff import (
     free_mask,
     local_index,
@@ -74,12 +73,7 @@ def load_normalisers() -> Normalisers:
         >>> load_normalisers().description_linear.shape
         (3530, 3, 3)
     """
-    path = resources.files("jaxcrys.symmetry") / "data" / "normalisers.npz"
-    with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
-        arrays = {name: widen(stored[name]) for name in Normalisers._fields}
-    for array in arrays.values():
-        array.setflags(write=False)
-    return Normalisers(**arrays)
+    return Normalisers(**read_table("normalisers.npz"))
 
 
 def num_descriptions(

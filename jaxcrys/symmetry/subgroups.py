@@ -10,7 +10,6 @@ those of the International Tables, volume A1).
 
 import functools
 import heapq
-from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import Float, Int
 from jaxcrys.symmetry.groups import operations, symbol
 from jaxcrys.symmetry.locate import locate
-from jaxcrys.symmetry.tables import TRANSLATION_UNIT, check_group, load_tables
+from jaxcrys.symmetry.tables import TRANSLATION_UNIT, check_group, load_tables, read_table
 from jaxcrys.symmetry.wyckoff import positions_of
 
 LINEAR_UNIT = 6
@@ -58,9 +57,7 @@ class Subgroup(NamedTuple):
 @functools.cache
 def _relations() -> tuple[Subgroup, ...]:
     """Every edge of the graph, by supergroup."""
-    path = resources.files("jaxcrys.symmetry") / "data" / "subgroups.npz"
-    with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
-        table = dict(stored)
+    table = read_table("subgroups.npz")
     linear, shift = table["linear"] / LINEAR_UNIT, table["shift"] / SHIFT_UNIT
     for array in (linear, shift):
         array.setflags(write=False)

@@ -70,15 +70,20 @@ def load_tables() -> Tables:
         >>> load_tables().row_linear.shape
         (14433, 3, 3)
     """
-    path = resources.files("jaxcrys.symmetry") / "data" / "wyckoff.npz"
+    return Tables(**read_table("wyckoff.npz"))
+
+
+def read_table(name: str) -> dict[str, np.ndarray]:
+    """Read-only arrays of a file of the package data."""
+    path = resources.files("jaxcrys.symmetry") / "data" / name
     with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
-        arrays = {name: widen(stored[name]) for name in Tables._fields}
+        arrays = {field: _widen(stored[field]) for field in stored}
     for array in arrays.values():
         array.setflags(write=False)
-    return Tables(**arrays)
+    return arrays
 
 
-def widen(array: np.ndarray) -> np.ndarray:
+def _widen(array: np.ndarray) -> np.ndarray:
     """Integers as int32, so that no sum overflows; text as str."""
     if array.dtype.kind == "S":
         return array.astype(str)
