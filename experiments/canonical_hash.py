@@ -20,6 +20,7 @@ Expect 40 ms a crystal and 15 ms a pair.
 import argparse
 import itertools
 import time
+import warnings
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="list each disagreement")
     options = parser.parse_args()
     random = np.random.default_rng(options.seed)
+    warnings.filterwarnings("ignore", "Issues encountered")  # pymatgen rounds coordinates
     cifs = pd.read_csv(options.csv)["cif"][: options.limit]
     crystals = invariance(cifs, random)
     agreement(crystals, options.pairs, random, options.list)
@@ -164,10 +166,8 @@ def compare(name: str, pairs: list[tuple[Crystal, Crystal]], verbose: bool) -> N
             kind = "match, other hash" if match else "equal hash, no match"
             print(f"   {kind}: {protostructure_label(one)} and {protostructure_label(two)}, "
                   f"{num_atoms(one)} and {num_atoms(two)} atoms")  # fmt: skip
-    equal, match = (
-        counts[True, True] + counts[True, False],
-        counts[True, True] + counts[False, True],
-    )
+    both = counts[True, True]
+    equal, match = both + counts[True, False], both + counts[False, True]
     print(f"{len(pairs)} pairs of equal composition {name}")
     print(f"   equal hash: {equal}, of which {both} match")
     print(f"   match: {match}, of which {both} have equal hashes; of the others "

@@ -94,7 +94,6 @@ heights = orbit.frac[orbit.mask][:, 2]
 dots = axes.scatter(*atoms[:, :2].T, c=heights, cmap="hsv", vmin=0, vmax=1, s=60)
 figure.colorbar(dots, label="height z", shrink=0.6)
 axes.set_title(f"general position of {symmetry.symbol(GROUP)}")
-figure
 
 # %% [markdown]
 # ## Site symmetry
@@ -111,7 +110,6 @@ figure, axes = plt.subplots(figsize=(6, 5))
 axes.imshow(symmetry.site_symmetry_bits(site), cmap="Greys")
 axes.set_yticks(range(15), [str(axis) for axis in symmetry.SYMMETRY_AXES])
 axes.set_xticks(range(13), symmetry.SITE_ELEMENTS, fontsize=8)
-figure
 
 # %% [markdown]
 # ## Put atoms on it
@@ -132,7 +130,6 @@ axes.scatter(*cloud.T, c=np.where(kinds == 42, "teal", "gold"), s=80, edgecolors
 axes.set_box_aspect(np.ptp(cloud, axis=0))
 axes.set_axis_off()
 axes.view_init(elev=12, azim=20)
-figure
 
 # %% [markdown]
 # ## The same crystal in other words

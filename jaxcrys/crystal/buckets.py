@@ -1,43 +1,78 @@
 """A few static cell shapes for crystals of many sizes (host side).
 
 Programs are compiled once for each shape, and padding costs time: shapes are merged greedily, each
-time the two whose union wastes the fewest edges, until few enough are left.
+time the two whose union wastes the least, until few enough are left. What a crystal of some shape
+costs depends on the network, so it is given as a function.
 """
 
-import itertools
-from collections import Counter
+from typing import Protocol
 
 import numpy as np
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.typing import Bool, Int
+from jaxcrys.core.typing import Bool, Float, Int
 from jaxcrys.crystal.primitive import CellShape, num_primitive_atoms
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.symmetry.centring import centring_count
 
 
-def choose_shapes(crystals: Crystal, *, limit: int) -> tuple[CellShape, ...]:
+class Cost(Protocol):
+    """What one crystal of a shape costs, in any unit; for arrays of sizes."""
+
+    def __call__(
+        self,
+        sites: Int[np.ndarray, "*m"],
+        atoms: Int[np.ndarray, "*m"],
+        images: Int[np.ndarray, "*m"],
+    ) -> Float[np.ndarray, "*m"]:
+        """Return the cost of each shape."""
+        ...
+
+
+def full_cell_cost(
+    sites: Int[np.ndarray, "*m"], atoms: Int[np.ndarray, "*m"], images: Int[np.ndarray, "*m"]
+) -> Int[np.ndarray, "*m"]:
+    """Pairs of a receiving atom and a sending image, all with all."""
+    del sites
+    return atoms**2 * images
+
+
+def orbit_cost(
+    sites: Int[np.ndarray, "*m"], atoms: Int[np.ndarray, "*m"], images: Int[np.ndarray, "*m"]
+) -> Int[np.ndarray, "*m"]:
+    """Pairs of a receiving site and a sending atom of the primitive cell."""
+    del images
+    return sites * atoms
+
+
+def choose_shapes(
+    crystals: Crystal, *, limit: int, cost: Cost = full_cell_cost
+) -> tuple[CellShape, ...]:
     """At most ``limit`` shapes that hold all crystals, the cheapest first.
 
     Example:
         >>> from jaxcrys.crystal import example_crystal, stack_crystals
         >>> choose_shapes(stack_crystals([example_crystal()]), limit=4)
-        (CellShape(atoms=2, images=4),)
+        (CellShape(sites=2, atoms=2, images=4),)
     """
-    sizes = _sizes(crystals)
-    counts = Counter(CellShape(int(atoms), int(images)) for atoms, images in sizes)
-    while len(counts) > limit:
-        pairs = itertools.combinations(counts, 2)
-        first, second = min(pairs, key=lambda pair: _waste(counts, *pair))
-        merged = _union(first, second)
-        total = counts.pop(first) + counts.pop(second)
-        counts[merged] += total
-    return tuple(sorted(counts, key=lambda shape: (shape.edges, shape.atoms)))
+    shapes, counts = np.unique(_sizes(crystals), axis=0, return_counts=True)
+    while len(shapes) > limit:
+        unions = np.maximum(shapes[:, None], shapes)
+        excess = cost(*np.moveaxis(unions, -1, 0)) - cost(*shapes.T)[:, None]
+        waste = excess * counts[:, None]
+        waste = waste + waste.T
+        np.fill_diagonal(waste, np.iinfo(waste.dtype).max)
+        first, second = np.unravel_index(waste.argmin(), waste.shape)
+        shapes[first] = unions[first, second]
+        counts[first] += counts[second]
+        shapes, counts = np.delete(shapes, second, 0), np.delete(counts, second)
+    order = np.lexsort((*shapes.T, cost(*shapes.T)))
+    return tuple(CellShape(*map(int, shape)) for shape in shapes[order])
 
 
 def fitting_shapes(crystals: Crystal, shapes: tuple[CellShape, ...]) -> Bool[np.ndarray, "b m"]:
     """Which of the m shapes hold each crystal."""
-    limits = np.array([(shape.atoms, shape.images) for shape in shapes])
+    limits = np.array([(shape.sites, shape.atoms, shape.images) for shape in shapes])
     return np.all(_sizes(crystals)[:, None, :] <= limits, axis=-1)
 
 
@@ -50,25 +85,53 @@ def assign_shapes(crystals: Crystal, shapes: tuple[CellShape, ...]) -> Int[np.nd
     fits = fitting_shapes(crystals, shapes)
     homeless = np.flatnonzero(~fits.any(-1))
     if len(homeless):
-        atoms, images = _sizes(crystals)[homeless[0]]
+        sites, atoms, images = _sizes(crystals)[homeless[0]]
         raise InputError(
             f"crystal {homeless[0]}",
-            f"has {atoms} atoms in the primitive cell and {images} lattice points in the "
-            f"conventional cell, more than any of the shapes {shapes}",
+            f"has {sites} sites, {atoms} atoms in the primitive cell and {images} lattice points "
+            f"in the conventional cell, more than any of the shapes {shapes}",
         )
     return np.argmax(fits, -1)
 
 
-def _sizes(crystals: Crystal) -> np.ndarray:
-    return np.stack(
-        [np.asarray(num_primitive_atoms(crystals)), np.asarray(centring_count(crystals.group))], -1
+def fit_sites(crystals: Crystal, sites: int) -> Crystal:
+    """Crystals with another number of site slots, the occupied ones first and in their order.
+
+    Raises:
+        InputError: if a crystal has more sites.
+
+    Example:
+        >>> from jaxcrys.crystal import example_crystal, stack_crystals
+        >>> fit_sites(stack_crystals([example_crystal()], capacity=5), 3).wyckoff.shape
+        (1, 3)
+    """
+    wyckoff = np.asarray(crystals.wyckoff)
+    most = int((wyckoff > 0).sum(-1).max())
+    if most > sites:
+        raise InputError("sites", f"a crystal has {most} sites, more than {sites} slots")
+    order = np.argsort(wyckoff == 0, axis=-1, kind="stable")[..., :sites]
+    room = max(sites - wyckoff.shape[-1], 0)
+
+    def fitted(name: str) -> np.ndarray:
+        values = np.asarray(getattr(crystals, name))
+        batch, more = wyckoff.ndim - 1, values.ndim - wyckoff.ndim
+        taken = np.take_along_axis(values, order.reshape(*order.shape, *[1] * more), batch)
+        return np.pad(taken, [(0, 0)] * batch + [(0, room)] + [(0, 0)] * more)
+
+    return Crystal(
+        group=crystals.group,
+        wyckoff=fitted("wyckoff"),
+        species=fitted("species"),
+        free=fitted("free"),
+        lattice=crystals.lattice,
     )
 
 
-def _union(first: CellShape, second: CellShape) -> CellShape:
-    return CellShape(max(first.atoms, second.atoms), max(first.images, second.images))
-
-
-def _waste(counts: Counter[CellShape], first: CellShape, second: CellShape) -> int:
-    merged = _union(first, second).edges
-    return sum((merged - shape.edges) * counts[shape] for shape in (first, second))
+def _sizes(crystals: Crystal) -> Int[np.ndarray, "b 3"]:
+    """Sites, atoms of the primitive cell and lattice points of each crystal."""
+    sizes = (
+        (np.asarray(crystals.wyckoff) > 0).sum(-1),
+        num_primitive_atoms(crystals),
+        centring_count(crystals.group),
+    )
+    return np.stack([np.asarray(size, np.int64) for size in sizes], -1)

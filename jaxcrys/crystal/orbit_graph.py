@@ -90,7 +90,7 @@ def orbit_graph(crystal: Crystal, shape: GraphShape, *, cutoff: float = 8.0) -> 
         (True, [1, 1, 1, 1, 1, 1])
     """
     crystal = jax.tree.map(jnp.asarray, crystal)
-    cell = primitive_cell(crystal, CellShape(atoms=shape.atoms, images=1))
+    cell = primitive_cell(crystal, CellShape(sites=0, atoms=shape.atoms, images=1))
     reduced, coordinates = _reduced_coordinates(crystal, cell)
     offsets = _offsets(shape.reach, coordinates.dtype)
     squared = _squared_distances(coordinates, reduced, offsets)

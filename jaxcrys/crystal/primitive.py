@@ -15,15 +15,17 @@ from jaxcrys.symmetry.wyckoff import multiplicity_modulo_centring
 
 @pytree
 class CellShape:
-    """Static sizes of a batch of primitive cells: atom slots and image slots."""
+    """Static sizes of a batch of crystals.
 
+    Attributes:
+        sites: slots for sites.
+        atoms: slots for the atoms of the primitive cell.
+        images: slots for centring translations.
+    """
+
+    sites: int = static()
     atoms: int = static()
     images: int = static()
-
-    @property
-    def edges(self) -> int:
-        """Ordered pairs of a receiving atom and a sending image: the cost of a full-cell layer."""
-        return self.atoms**2 * self.images
 
 
 @pytree
@@ -67,7 +69,7 @@ def primitive_cell(crystal: Crystal, shape: CellShape) -> PrimitiveCell:
 
     Example:
         >>> from jaxcrys.crystal import example_crystal
-        >>> cell = primitive_cell(example_crystal(), CellShape(atoms=2, images=4))
+        >>> cell = primitive_cell(example_crystal(), CellShape(sites=2, atoms=2, images=4))
         >>> cell.frac.tolist()
         [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
     """

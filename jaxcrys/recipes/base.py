@@ -8,6 +8,7 @@ import jax
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import Float, Key
+from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 
@@ -86,6 +87,7 @@ class Recipe(NamedTuple):
         loss: training loss.
         sample: sampler.
         generates_species: whether elements are drawn, or must be given in the template.
+        cost: what a crystal of some shape costs, by which shapes are chosen.
     """
 
     config: type
@@ -96,9 +98,13 @@ class Recipe(NamedTuple):
     loss: Loss
     sample: Sample
     generates_species: Any
+    cost: Cost
 
 
-_MODULES = {"diffcsp_pp": "jaxcrys.recipes.diffcsp_pp"}
+_MODULES = {
+    "diffcsp_pp": "jaxcrys.recipes.diffcsp_pp",
+    "orbit_flow": "jaxcrys.recipes.orbit_flow",
+}
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -106,7 +112,7 @@ def recipe_names() -> tuple[str, ...]:
 
     Example:
         >>> recipe_names()
-        ('diffcsp_pp',)
+        ('diffcsp_pp', 'orbit_flow')
     """
     return tuple(_MODULES)
 

@@ -23,6 +23,7 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
+from jaxcrys.crystal.buckets import full_cell_cost
 from jaxcrys.crystal.primitive import CellShape, primitive_cell
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn import cspnet
@@ -135,7 +136,7 @@ def init(key: Key[jax.Array, ""], config: Config) -> Params:
         free=jnp.zeros((1, 1, 3)),
         lattice=jnp.zeros((1, 6)),
     )
-    cell = primitive_cell(crystal, CellShape(atoms=1, images=1))
+    cell = primitive_cell(crystal, CellShape(sites=1, atoms=1, images=1))
     return jax.jit(CSPNet(config.network).init)(key, cell, crystal.lattice, jnp.zeros(1))
 
 
@@ -411,4 +412,5 @@ RECIPE = Recipe(
     loss=loss,
     sample=sample,
     generates_species=_generates_species,
+    cost=full_cell_cost,
 )

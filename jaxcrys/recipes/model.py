@@ -23,7 +23,7 @@ from jaxcrys.crystal.storage import load_crystals, save_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import Params, Recipe, get_recipe
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclasses.dataclass(frozen=True)

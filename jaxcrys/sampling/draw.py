@@ -11,7 +11,7 @@ import numpy as np
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Int
-from jaxcrys.crystal.buckets import assign_shapes, choose_shapes, fitting_shapes
+from jaxcrys.crystal.buckets import assign_shapes, choose_shapes, fit_sites, fitting_shapes
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import get_recipe
@@ -34,7 +34,10 @@ def make_batches(model: Model, templates: Crystal, *, batch_size: int) -> list[B
     shapes = model.config.shapes
     too_large = ~fitting_shapes(templates, shapes).any(-1)
     if too_large.any():
-        shapes = (*shapes, *choose_shapes(take(templates, too_large), limit=1))
+        shapes = (
+            *shapes,
+            *choose_shapes(take(templates, too_large), limit=1, cost=model.config.functions.cost),
+        )
     index = assign_shapes(templates, shapes)
     return [
         Batch(members[start : start + batch_size], shapes[which])
@@ -53,7 +56,8 @@ def draw_batch(
     all batches of a shape and a sample does not depend on how many others there are.
     """
     filled = np.pad(batch.indices, (0, batch_size - len(batch.indices)), mode="edge")
-    given = jax.tree.map(jnp.asarray, take(templates, filled))
+    given = fit_sites(take(templates, filled), batch.shape.sites)
+    given = jax.tree.map(jnp.asarray, given)
     drawn = _sampler(model.config.recipe)(
         model.params,
         sample_keys(seed, filled),
@@ -61,7 +65,9 @@ def draw_batch(
         config=model.config.settings,
         shape=batch.shape,
     )
-    return take(jax.device_get(drawn), slice(len(batch.indices)))
+    return take(
+        fit_sites(jax.device_get(drawn), templates.wyckoff.shape[-1]), slice(len(batch.indices))
+    )
 
 
 @functools.cache

@@ -5,13 +5,14 @@ cut into batches (the last one is filled up from the start), and the batches are
 """
 
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 from jax.sharding import Mesh
 
 from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Int
-from jaxcrys.crystal.buckets import assign_shapes
+from jaxcrys.crystal.buckets import assign_shapes, fit_sites
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.mesh import shard_batch
@@ -43,6 +44,7 @@ class BatchOrder:
         self._batch_size = batch_size
         self._seed = seed
         self.batches_per_epoch = sum(-(-len(m) // batch_size) for _, m in self._members)
+        self.num_shapes = len(self._members)
         self._epoch = functools.lru_cache(maxsize=2)(self._make_epoch)
 
     def batch(self, step: int) -> tuple[int, Int[np.ndarray, "b"]]:
@@ -71,13 +73,21 @@ class Batches:
         self._mesh = mesh
         self._shapes = model.shapes
         index = assign_shapes(crystals, model.shapes)
-        self.used = [model.shapes[i] for i in np.unique(index)]
         self.order = BatchOrder(index, batch_size=config.batch_size, seed=config.seed)
 
     def at(self, step: int) -> tuple[CellShape, Crystal]:
         """Cell shape and crystals of a step."""
-        shape, members = self.order.batch(step)
-        return self._shapes[shape], shard_batch(self._mesh, take(self._crystals, members))
+        return self._batch(*self.order.batch(step))
+
+    def examples(self) -> Iterator[tuple[CellShape, Crystal]]:
+        """One batch of each cell shape."""
+        batches = dict(map(self.order.batch, self.epoch()))
+        return (self._batch(shape, members) for shape, members in batches.items())
+
+    def _batch(self, shape: int, members: Int[np.ndarray, "b"]) -> tuple[CellShape, Crystal]:
+        cell = self._shapes[shape]
+        crystals = fit_sites(take(self._crystals, members), cell.sites)
+        return cell, shard_batch(self._mesh, crystals)
 
     def epoch(self) -> range:
         """The steps of the first epoch."""

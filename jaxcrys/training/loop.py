@@ -15,7 +15,7 @@ from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import stream
 from jaxcrys.core.settings import to_json
-from jaxcrys.crystal.buckets import choose_shapes
+from jaxcrys.crystal.buckets import choose_shapes, fit_sites
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.mesh import data_mesh, replicate
 from jaxcrys.recipes.base import get_recipe
@@ -174,28 +174,15 @@ def _as_arrays(crystals: Crystal) -> Crystal:
 def _fit_model(
     recipe: str, settings: Any, crystals: Crystal, validation: Crystal, config: TrainingConfig
 ) -> ModelConfig:
-    both = _concatenate(crystals, validation)
+    sites = max(crystals.wyckoff.shape[-1], validation.wyckoff.shape[-1])
+    pair = fit_sites(crystals, sites), fit_sites(validation, sites)
+    both = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pair)
     return ModelConfig(
         recipe=recipe,
         settings=get_recipe(recipe).fit(settings, crystals),
-        shapes=choose_shapes(both, limit=config.max_shapes),
+        shapes=choose_shapes(both, limit=config.max_shapes, cost=get_recipe(recipe).cost),
         sites=both.wyckoff.shape[-1],
     )
-
-
-def _concatenate(first: Crystal, second: Crystal) -> Crystal:
-    """All crystals of two sets, in the larger of their site capacities."""
-    sites = max(first.wyckoff.shape[-1], second.wyckoff.shape[-1])
-
-    def padded(crystals: Crystal) -> Crystal:
-        extra = sites - crystals.wyckoff.shape[-1]
-        wide = {
-            name: np.pad(getattr(crystals, name), [(0, 0), (0, extra)] + [(0, 0)] * more)
-            for name, more in (("wyckoff", 0), ("species", 0), ("free", 1))
-        }
-        return dataclasses.replace(crystals, **wide)
-
-    return jax.tree.map(lambda a, b: np.concatenate([a, b]), padded(first), padded(second))
 
 
 def _compile(
@@ -203,10 +190,9 @@ def _compile(
 ) -> dict[Any, Any]:
     """Compile the step for each cell shape ahead, so that step times are honest."""
     jitted = jax.jit(step, static_argnames="shape", donate_argnames="state")
-    _, example = batches.at(0)
     programs = {}
-    with progress.bar("compiling", total=len(batches.used)) as bar:
-        for shape in batches.used:
+    with progress.bar("compiling", total=batches.order.num_shapes) as bar:
+        for shape, example in batches.examples():
             programs[shape] = jitted.lower(state, example, shape=shape).compile()
             bar.advance()
     return programs

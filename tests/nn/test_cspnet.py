@@ -25,7 +25,7 @@ def case():
     crystals = jax.tree.map(
         lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
     )
-    cell = primitive_cell(crystals, CellShape(atoms=48, images=4))
+    cell = primitive_cell(crystals, CellShape(sites=3, atoms=48, images=4))
     assert int(cell.overflow.max()) == 0
     lattice = jnp.asarray(random.normal(size=(len(GROUPS), 6)), jnp.float32)
     time = jnp.linspace(1, 900, len(GROUPS))

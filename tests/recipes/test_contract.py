@@ -17,6 +17,7 @@ from jaxcrys.crystal import validate
 from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.nn import CSPNetConfig
+from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.parallel import data_mesh, replicate, shard_batch
 from jaxcrys.processes.wrapped_normal import WrappedNormal
 from jaxcrys.recipes import get_recipe, recipe_names
@@ -26,9 +27,14 @@ SMALL = {
     "diffcsp_pp": {
         "network": CSPNetConfig(layers=2, channels=16, frequencies=4, time_channels=8),
         "sampler_steps": 20,
-    }
+    },
+    "orbit_flow": {
+        "network": OrbitNetConfig(layers=2, channels=8, radial=6, filters=2, time_channels=8),
+        "steps": 5,
+    },
 }
-VARIANTS = {"diffcsp_pp": ({"species": "given"}, {"species": "generated"})}
+TASKS = ({"species": "given"}, {"species": "generated"})
+VARIANTS = {"diffcsp_pp": TASKS, "orbit_flow": TASKS}
 CASES = [
     pytest.param(name, variant, id=f"{name}-{'-'.join(variant.values())}")
     for name in recipe_names()
@@ -135,7 +141,7 @@ def test_padding_changes_nothing(name, variant):
     loss = jitted_loss(recipe, config)
     plain, _ = loss(params, key, on_device(crystals), shape=shape)
     wide = on_device(padded(crystals, 5))
-    larger = CellShape(atoms=shape.atoms + 3, images=4)
+    larger = CellShape(sites=shape.sites + 5, atoms=shape.atoms + 3, images=4)
     more, _ = loss(params, key, wide, shape=larger)
     np.testing.assert_allclose(more, plain, rtol=2e-5)
 

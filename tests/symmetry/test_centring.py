@@ -47,7 +47,7 @@ def test_primitive_atoms_times_images_are_the_full_cell():
         lattice=np.zeros((NUM_POSITIONS, 6)),
     )
     full = expand(crystals, capacity=192)
-    cell = primitive_cell(crystals, CellShape(atoms=192, images=4))
+    cell = primitive_cell(crystals, CellShape(sites=3, atoms=192, images=4))
     assert not cell.overflow.any()
     np.testing.assert_array_equal(cell.mask.sum(-1), num_primitive_atoms(crystals))
     np.testing.assert_array_equal(cell.mask.sum(-1) * cell.image_mask.sum(-1), num_atoms(crystals))
@@ -65,9 +65,9 @@ def test_overflow_counts_what_is_missing():
         lattice=np.zeros(6),
     )
     crystal.wyckoff[0] = np.flatnonzero(load_tables().position_group == 225)[2]  # 8c
-    assert primitive_cell(crystal, CellShape(atoms=1, images=4)).overflow == 1
-    assert primitive_cell(crystal, CellShape(atoms=2, images=3)).overflow == 1
-    assert primitive_cell(crystal, CellShape(atoms=2, images=4)).overflow == 0
+    assert primitive_cell(crystal, CellShape(sites=3, atoms=1, images=4)).overflow == 1
+    assert primitive_cell(crystal, CellShape(sites=3, atoms=2, images=3)).overflow == 1
+    assert primitive_cell(crystal, CellShape(sites=3, atoms=2, images=4)).overflow == 0
 
 
 def test_pull_back_recovers_a_change_of_the_free_coordinates():
