@@ -48,6 +48,18 @@ def random_crystals(count: int, *, sites: int = 3, seed: int = 0) -> Crystal:
     return stack_crystals([random_crystal(random, sites=sites) for _ in range(count)])
 
 
+def spaced_crystal(
+    random: np.random.Generator, *, group: int, sites: int = 3, most_atoms: int = 24
+) -> Crystal:
+    """A random crystal whose atoms keep 0.6 Å apart, on large cells so that one is soon found."""
+    while True:
+        crystal = random_crystal(random, group=group, sites=sites, most_atoms=most_atoms)
+        crystal.lattice[5] += 0.5
+        cell = expand(crystal, capacity=int(num_atoms(crystal)))
+        if shortest_distance(cell.frac, cell.lattice, cell.mask) > 0.6:
+            return crystal
+
+
 def exact_crystal(random: np.random.Generator, *, group: int, sites: int = 3) -> Crystal:
     """A crystal whose group is no accident: one site, of its own element, is general.
 

@@ -59,9 +59,8 @@ def rotation_matrices(degree: int) -> Float[np.ndarray, "g m m"]:
         True
     """
     irrep = e3nn.Irrep(degree, (-1) ** degree)
-    with jax.ensure_compile_time_eval():
-        matrices = np.asarray(irrep.D_from_matrix(jnp.asarray(cartesian_rotations())))
-    return matrices
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return np.asarray(irrep.D_from_matrix(jnp.asarray(cartesian_rotations())))
 
 
 @functools.cache
