@@ -267,7 +267,7 @@ def _factor_keys(keys: Key[jax.Array, "b"]) -> Keys:
 
 def _masks(crystals: Crystal) -> Masks:
     return Masks(
-        lattice=lattice_mask(crystals.group),
+        lattice=lattice_mask(crystals.group) & (crystals.wyckoff > 0).any(-1, keepdims=True),
         free=free_mask(crystals.wyckoff),
         species=crystals.wyckoff > 0,
     )

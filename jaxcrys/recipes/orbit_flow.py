@@ -286,7 +286,7 @@ class Masks:
 
 def _masks(crystals: Crystal) -> Masks:
     return Masks(
-        lattice=lattice_mask(crystals.group),
+        lattice=lattice_mask(crystals.group) & (crystals.wyckoff > 0).any(-1, keepdims=True),
         free=free_mask(crystals.wyckoff),
         species=crystals.wyckoff > 0,
     )

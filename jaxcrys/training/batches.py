@@ -1,23 +1,28 @@
 """The order in which crystals are seen: a function of (seed, step) alone, so it can be resumed.
 
-Each batch holds crystals of one cell shape. In every epoch each shape's crystals are permuted and
-cut into batches (the last one is filled up from the start), and the batches are shuffled.
+Each batch holds crystals of one cell shape. In every epoch the crystals of each shape are permuted
+and cut into batches, and the batches are shuffled. The last batch of a shape is filled up from the
+start in training; in validation, where every crystal must count once, with empty crystals.
 """
 
 import functools
 from collections.abc import Iterator
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from jaxcrys.core.pytree import take
-from jaxcrys.core.typing import Int
+from jaxcrys.core.typing import Bool, Int
 from jaxcrys.crystal.buckets import assign_shapes, fit_sites
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.mesh import shard_batch
 from jaxcrys.recipes.model import ModelConfig
 from jaxcrys.training.config import TrainingConfig
+
+NOBODY = -1
+"""Stands for an empty crystal in a batch."""
 
 
 class BatchOrder:
@@ -27,6 +32,7 @@ class BatchOrder:
         shape_index: cell shape of each crystal, from ``crystal.buckets.assign_shapes``.
         batch_size: crystals in a batch.
         seed: of all permutations.
+        repeat: whether the last batch of a shape is filled up with crystals; else with -1.
 
     Example:
         >>> order = BatchOrder(np.array([0, 0, 0, 1]), batch_size=2, seed=0)
@@ -37,12 +43,20 @@ class BatchOrder:
         2
     """
 
-    def __init__(self, shape_index: Int[np.ndarray, "b"], *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        shape_index: Int[np.ndarray, "b"],
+        *,
+        batch_size: int,
+        seed: int,
+        repeat: bool = True,
+    ) -> None:
         self._members = [
             (int(shape), np.flatnonzero(shape_index == shape)) for shape in np.unique(shape_index)
         ]
         self._batch_size = batch_size
         self._seed = seed
+        self._repeat = repeat
         self.batches_per_epoch = sum(-(-len(m) // batch_size) for _, m in self._members)
         self.num_shapes = len(self._members)
         self._epoch = functools.lru_cache(maxsize=2)(self._make_epoch)
@@ -58,7 +72,10 @@ class BatchOrder:
         for shape, members in self._members:
             order = random.permutation(members)
             full = -(-len(order) // self._batch_size) * self._batch_size
-            for chunk in np.resize(order, full).reshape(-1, self._batch_size):
+            filled = np.resize(order, full)
+            if not self._repeat:
+                filled[len(order) :] = NOBODY
+            for chunk in filled.reshape(-1, self._batch_size):
                 batches.append((shape, chunk))
         return [batches[i] for i in random.permutation(len(batches))]
 
@@ -67,13 +84,21 @@ class Batches:
     """Batches of a set of crystals, laid over the devices."""
 
     def __init__(
-        self, crystals: Crystal, model: ModelConfig, config: TrainingConfig, mesh: Mesh
+        self,
+        crystals: Crystal,
+        model: ModelConfig,
+        config: TrainingConfig,
+        mesh: Mesh,
+        *,
+        repeat: bool = True,
     ) -> None:
         self._crystals = crystals
         self._mesh = mesh
         self._shapes = model.shapes
         index = assign_shapes(crystals, model.shapes)
-        self.order = BatchOrder(index, batch_size=config.batch_size, seed=config.seed)
+        self.order = BatchOrder(
+            index, batch_size=config.batch_size, seed=config.seed, repeat=repeat
+        )
 
     def at(self, step: int) -> tuple[CellShape, Crystal]:
         """Cell shape and crystals of a step."""
@@ -86,8 +111,14 @@ class Batches:
 
     def _batch(self, shape: int, members: Int[np.ndarray, "b"]) -> tuple[CellShape, Crystal]:
         cell = self._shapes[shape]
-        crystals = fit_sites(take(self._crystals, members), cell.sites)
-        return cell, shard_batch(self._mesh, crystals)
+        crystals = take(self._crystals, members)
+        crystals = jax.tree.map(lambda leaf: _blank(leaf, members == NOBODY), crystals)
+        return cell, shard_batch(self._mesh, fit_sites(crystals, cell.sites))
+
+
+def _blank(leaf: np.ndarray, empty: Bool[np.ndarray, "b"]) -> np.ndarray:
+    """Make some crystals of a batch empty: no group, no sites."""
+    return np.where(empty.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf).astype(leaf.dtype)
 
     def epoch(self) -> range:
         """The steps of the first epoch."""

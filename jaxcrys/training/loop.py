@@ -101,7 +101,7 @@ def train(
     mesh = data_mesh()
     state = replicate(mesh, init_state(model, config))
     batches = Batches(crystals, model, config, mesh)
-    held_out = Batches(validation, model, config, mesh)
+    held_out = Batches(validation, model, config, mesh, repeat=False)
     with open_checkpoints(checkpoints_path(run)) as store:
         store.tidy()
         state = _restore(store, state)

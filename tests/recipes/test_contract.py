@@ -147,6 +147,20 @@ def test_padding_changes_nothing(name, variant):
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
+def test_empty_crystals_count_nothing(name, variant):
+    recipe, config, crystals, shape, params = make(name, variant)
+    loss = jitted_loss(recipe, config)
+    empty = jax.tree.map(np.zeros_like, take(crystals, slice(5)))
+    more = jax.tree.map(lambda a, b: np.concatenate([a, b]), crystals, empty)
+    key = jax.random.key(1)
+    plain, metrics = loss(params, key, on_device(crystals), shape=shape)
+    found, same = loss(params, key, on_device(more), shape=shape)
+    np.testing.assert_allclose(found, plain, rtol=2e-5)
+    for part in metrics:
+        np.testing.assert_allclose(same[part], metrics[part], rtol=2e-5)
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
 def test_samples_are_valid_and_keep_what_is_given(name, variant):
     recipe, config, crystals, shape, params = make(name, variant)
     given = on_device(crystals)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxcrys.training.batches import BatchOrder
+from jaxcrys.training.batches import NOBODY, BatchOrder
 
 INDEX = np.array([0] * 11 + [2] * 5 + [1] * 4)
 
@@ -34,3 +34,12 @@ def test_seeds_and_epochs_differ():
     order, other = (BatchOrder(np.zeros(64, int), batch_size=64, seed=s) for s in (0, 1))
     assert (order.batch(0)[1] != other.batch(0)[1]).any()
     assert (order.batch(0)[1] != order.batch(1)[1]).any()
+
+
+def test_validation_counts_every_crystal_once():
+    order = BatchOrder(INDEX, batch_size=4, seed=3, repeat=False)
+    batches = [order.batch(step)[1] for step in range(order.batches_per_epoch)]
+    assert all(len(members) == 4 for members in batches)
+    seen = np.concatenate(batches)
+    assert sorted(seen[seen >= 0]) == list(range(len(INDEX)))
+    assert (seen == NOBODY).sum() == 4 * order.batches_per_epoch - len(INDEX)
