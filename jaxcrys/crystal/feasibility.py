@@ -52,7 +52,7 @@ def least_distance(
 
 def clash_energy(
     crystal: Crystal, shape: GraphShape, *, margin: float = MARGIN
-) -> Float[jax.Array, "*b"]:
+) -> Float[ArrayLike, "*b"]:
     """Energy of the clashes of each crystal, Å²; 0 if there are none. Differentiable, for jit.
 
     Example:
@@ -67,7 +67,7 @@ def clash_energy(
     return 0.5 * (overlap**2 * atoms[..., None]).sum((-1, -2))
 
 
-def _allowed(crystal: Crystal, graph: OrbitGraph, margin: float) -> Float[jax.Array, "*b s e"]:
+def _allowed(crystal: Crystal, graph: OrbitGraph, margin: float) -> Float[ArrayLike, "*b s e"]:
     site = jnp.take_along_axis(graph.atom_site[..., None, :], graph.atom, -1)
     species = jnp.asarray(crystal.species)
     sender = jnp.take_along_axis(species[..., None, :], site, -1)
@@ -115,7 +115,7 @@ def remove_clashes(crystal: Crystal, shape: GraphShape, *, steps: int = 50) -> C
     return dataclasses.replace(crystal, free=free, lattice=lattice)
 
 
-def _gram(crystal: Crystal, lattice: Float[jax.Array, "b 6"]) -> Float[jax.Array, "b s 3 3"]:
+def _gram(crystal: Crystal, lattice: Float[ArrayLike, "b 6"]) -> Float[ArrayLike, "b s 3 3"]:
     """Metric of the free coordinates, Å²: a step down its inverse is isotropic in space."""
     matrix = matrix_from_coefficients(lattice)
     metric = (matrix[..., :, None, :] * matrix[..., None, :, :]).sum(-1)

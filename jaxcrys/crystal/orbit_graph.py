@@ -144,7 +144,7 @@ def envelope(x: Float[ArrayLike, "*b"], *, order: int = 5) -> Float[ArrayLike, "
 
 def _reduced_coordinates(
     crystal: Crystal, cell: PrimitiveCell
-) -> tuple[Float[jax.Array, "*b 3 3"], Float[jax.Array, "*b s p 3"]]:
+) -> tuple[Float[ArrayLike, "*b 3 3"], Float[ArrayLike, "*b s p 3"]]:
     """A reduced basis of the lattice, and atoms less receivers in it, within ±½."""
     dtype = crystal.free.dtype
     basis = primitive_basis(crystal.group).astype(dtype)
@@ -158,7 +158,7 @@ def _reduced_coordinates(
     return reduced, y - jnp.round(jax.lax.stop_gradient(y))
 
 
-def _offsets(reach: int, dtype: np.dtype) -> Float[jax.Array, "t 3"]:
+def _offsets(reach: int, dtype: np.dtype) -> Float[ArrayLike, "t 3"]:
     """Neighbouring cells, the own one first."""
     steps = range(-reach, reach + 1)
     cells = sorted(itertools.product(steps, repeat=3), key=lambda n: sum(i * i for i in n))
@@ -166,10 +166,10 @@ def _offsets(reach: int, dtype: np.dtype) -> Float[jax.Array, "t 3"]:
 
 
 def _squared_distances(
-    y: Float[jax.Array, "*b s p 3"],
-    reduced: Float[jax.Array, "*b 3 3"],
-    offsets: Float[jax.Array, "t 3"],
-) -> Float[jax.Array, "*b s p t"]:
+    y: Float[ArrayLike, "*b s p 3"],
+    reduced: Float[ArrayLike, "*b 3 3"],
+    offsets: Float[ArrayLike, "t 3"],
+) -> Float[ArrayLike, "*b s p t"]:
     """|y + n|² for all atoms and cells, to choose by: expanded, so that it is one product."""
     metric = (reduced[..., :, None, :] * reduced[..., None, :, :]).sum(-1)
     lowered = (y[..., :, None] * metric[..., None, None, :, :]).sum(-2)
@@ -180,8 +180,8 @@ def _squared_distances(
 
 
 def _candidates(
-    crystal: Crystal, cell: PrimitiveCell, offsets: Float[jax.Array, "t 3"]
-) -> Bool[jax.Array, "*b s p t"]:
+    crystal: Crystal, cell: PrimitiveCell, offsets: Float[ArrayLike, "t 3"]
+) -> Bool[ArrayLike, "*b s p t"]:
     """Atoms that exist, less the receiver itself."""
     site = jnp.arange(crystal.wyckoff.shape[-1])
     first = lookup(load_tables().position_first_row, crystal.wyckoff)
@@ -193,7 +193,7 @@ def _candidates(
     return pair[..., None] & ~(itself[..., None] & here)
 
 
-def _length(vector: Float[jax.Array, "*b 3"]) -> Float[jax.Array, "*b"]:
+def _length(vector: Float[ArrayLike, "*b 3"]) -> Float[ArrayLike, "*b"]:
     """Length, with derivative 0 at 0."""
     squared = (vector**2).sum(-1)
     apart = squared > 0
@@ -202,10 +202,10 @@ def _length(vector: Float[jax.Array, "*b 3"]) -> Float[jax.Array, "*b"]:
 
 def _incomplete(
     crystal: Crystal,
-    reduced: Float[jax.Array, "*b 3 3"],
-    radius: Float[jax.Array, "*b s"],
+    reduced: Float[ArrayLike, "*b 3 3"],
+    radius: Float[ArrayLike, "*b s"],
     reach: int,
-) -> Int[jax.Array, "*b"]:
+) -> Int[ArrayLike, "*b"]:
     first, second, third = (reduced[..., i, :] for i in range(3))
     normals = jnp.stack(
         [jnp.cross(second, third), jnp.cross(third, first), jnp.cross(first, second)], -2

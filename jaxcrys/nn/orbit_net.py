@@ -42,7 +42,7 @@ from jaxcrys.nn.functional import time_embedding
 from jaxcrys.symmetry.site_symmetry import SITE_SYMMETRIES, site_symmetry_id
 from jaxcrys.symmetry.tables import NUM_GROUPS
 
-Features = dict[int, jax.Array]
+Features = dict[int, ArrayLike]
 """By degree l: [b, s, 2l+1, c]."""
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcrys.core.typing import Bool, Float, Int
+from jaxcrys.core.typing import ArrayLike, Bool, Float, Int
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.geometry.lattice import matrix_from_coefficients
 from jaxcrys.geometry.periodic import wrap
@@ -36,8 +36,8 @@ MAPS = 24
 
 
 def couple(
-    crystals: Crystal, start: Float[jax.Array, "b s 3"]
-) -> tuple[Float[jax.Array, "b s 3"], Float[jax.Array, "b s 3"]]:
+    crystals: Crystal, start: Float[ArrayLike, "b s 3"]
+) -> tuple[Float[ArrayLike, "b s 3"], Float[ArrayLike, "b s 3"]]:
     """Bring a random start and the data near each other.
 
     Args:
@@ -52,15 +52,7 @@ def couple(
     return start, _choose_sites(crystals, start, data, gram)
 
 
-def displacement(
-    start: Float[jax.Array, "b s 3"], end: Float[jax.Array, "b s 3"]
-) -> Float[jax.Array, "b s 3"]:
-    """The way from start to the nearest image of the end."""
-    delta = end - start
-    return delta - jnp.round(delta)
-
-
-def _gram(crystals: Crystal) -> Float[jax.Array, "b s 3 3"]:
+def _gram(crystals: Crystal) -> Float[ArrayLike, "b s 3 3"]:
     lattice = matrix_from_coefficients(crystals.lattice)
     metric = (lattice[:, :, None, :] * lattice[:, None, :, :]).sum(-1)
     shape = (*crystals.wyckoff.shape, 3, 3)
@@ -68,15 +60,15 @@ def _gram(crystals: Crystal) -> Float[jax.Array, "b s 3 3"]:
 
 
 def _squared(
-    delta: Float[jax.Array, "*e 3"], gram: Float[jax.Array, "*e 3 3"]
-) -> Float[jax.Array, "*e"]:
+    delta: Float[ArrayLike, "*e 3"], gram: Float[ArrayLike, "*e 3 3"]
+) -> Float[ArrayLike, "*e"]:
     delta = delta - jnp.round(delta)
     return ((delta[..., :, None] * gram).sum(-2) * delta).sum(-1)
 
 
 def _choose_origin(
-    crystals: Crystal, start: Float[jax.Array, "b s 3"], gram: Float[jax.Array, "b s 3 3"]
-) -> tuple[Float[jax.Array, "b s 3"], Float[jax.Array, "b s 3"]]:
+    crystals: Crystal, start: Float[ArrayLike, "b s 3"], gram: Float[ArrayLike, "b s 3 3"]
+) -> tuple[Float[ArrayLike, "b s 3"], Float[ArrayLike, "b s 3"]]:
     """The description, and the shift along polar axes, with the shortest way."""
     live = free_mask(crystals.wyckoff)
     index = jnp.arange(DESCRIPTIONS)
@@ -88,16 +80,16 @@ def _choose_origin(
     keeps = (moved == every).all(-1)  # [b, d]
 
     fixed = _squared_to_nearest(crystals.wyckoff, start, data, gram)  # [b, d, s]
-    fixed = jnp.where(live.any(-1)[:, None], fixed, 0).sum(-1)
+    fixed = jnp.where(jnp.any(live, -1)[:, None], fixed, 0).sum(-1)
     shifts = _polar_shifts(crystals, start, data)  # [b, d, j, 3], one for each site
     around = shift_origin(every[:, :, None], start[:, None, None], shifts)
     floating = _squared(data[:, :, None] - around, gram[:, None, None]).sum(-1)
     floating = jnp.where((crystals.wyckoff > 0)[:, None], floating, jnp.inf)
-    polar = polar_axes(crystals.group).any(-1)
+    polar = jnp.any(polar_axes(crystals.group), -1)
     cost = jnp.where(polar[:, None], floating.min(-1), fixed)
     best = jnp.where(keeps, cost, jnp.inf).argmin(-1)
 
-    def chosen(values: jax.Array) -> jax.Array:
+    def chosen(values: ArrayLike) -> jax.Array:
         at = best.reshape(-1, *[1] * (values.ndim - 1))
         return jnp.take_along_axis(values, at, 1)[:, 0]
 
@@ -107,8 +99,8 @@ def _choose_origin(
 
 
 def _polar_shifts(
-    crystals: Crystal, start: Float[jax.Array, "b s 3"], data: Float[jax.Array, "b d s 3"]
-) -> Float[jax.Array, "b d s 3"]:
+    crystals: Crystal, start: Float[ArrayLike, "b s 3"], data: Float[ArrayLike, "b d s 3"]
+) -> Float[ArrayLike, "b d s 3"]:
     """Shifts along polar axes that bring one site of the start to its end."""
     every = jnp.broadcast_to(crystals.wyckoff[:, None], data.shape[:-1])
     way = representative(every, data) - representative(crystals.wyckoff, start)[:, None]
@@ -116,11 +108,11 @@ def _polar_shifts(
 
 
 def _squared_to_nearest(
-    wyckoff: Int[jax.Array, "b s"],
-    start: Float[jax.Array, "b s 3"],
-    data: Float[jax.Array, "b d s 3"],
-    gram: Float[jax.Array, "b s 3 3"],
-) -> Float[jax.Array, "b d s"]:
+    wyckoff: Int[ArrayLike, "b s"],
+    start: Float[ArrayLike, "b s 3"],
+    data: Float[ArrayLike, "b d s 3"],
+    gram: Float[ArrayLike, "b s 3 3"],
+) -> Float[ArrayLike, "b d s"]:
     """Squared length of the way from each site to the nearest representative of its end."""
     linear, shift, mask = self_maps(wyckoff, capacity=MAPS)
     images = jnp.einsum("bsoij,bdsj->bdsoi", linear.astype(data.dtype), data) + shift[:, None]
@@ -130,10 +122,10 @@ def _squared_to_nearest(
 
 def _choose_sites(
     crystals: Crystal,
-    start: Float[jax.Array, "b s 3"],
-    data: Float[jax.Array, "b s 3"],
-    gram: Float[jax.Array, "b s 3 3"],
-) -> Float[jax.Array, "b s 3"]:
+    start: Float[ArrayLike, "b s 3"],
+    data: Float[ArrayLike, "b s 3"],
+    gram: Float[ArrayLike, "b s 3 3"],
+) -> Float[ArrayLike, "b s 3"]:
     """Representatives and order of like sites, matched greedily: the nearest pair first."""
     linear, shift, mask = self_maps(crystals.wyckoff, capacity=MAPS)
     images = jnp.einsum("bsoij,bsj->bsoi", linear.astype(data.dtype), data) + shift
@@ -150,7 +142,7 @@ def _choose_sites(
     return jnp.where(free_mask(crystals.wyckoff), wrap(ends), 0)
 
 
-def _alike(crystals: Crystal) -> Bool[jax.Array, "b s s"]:
+def _alike(crystals: Crystal) -> Bool[ArrayLike, "b s s"]:
     """Sites of the same element on the same position."""
     kind = crystals.wyckoff * 1000 + crystals.species
     used = crystals.wyckoff > 0
@@ -158,7 +150,7 @@ def _alike(crystals: Crystal) -> Bool[jax.Array, "b s s"]:
     return own | ((kind[:, :, None] == kind[:, None, :]) & used[:, :, None])
 
 
-def _greedy_matching(cost: Float[jax.Array, "b s s"]) -> Int[jax.Array, "b s"]:
+def _greedy_matching(cost: Float[ArrayLike, "b s s"]) -> Int[ArrayLike, "b s"]:
     """For each row a column of its own, the cheapest pairs taken first."""
     size = cost.shape[-1]
 

@@ -28,11 +28,11 @@ from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.atomic_volume import fit_atomic_volumes
 from jaxcrys.geometry.lattice import BASIS, FAMILIES, matrix_from_coefficients
-from jaxcrys.geometry.periodic import wrap
 from jaxcrys.nn import orbit_net
 from jaxcrys.nn.orbit_net import OrbitNet, OrbitNetConfig, run_orbit_net
+from jaxcrys.processes import flow
 from jaxcrys.recipes.base import Metrics, Params, Recipe
-from jaxcrys.recipes.coupling import couple, displacement
+from jaxcrys.recipes.coupling import couple
 from jaxcrys.symmetry.groups import constrain_lattice, lattice_mask
 from jaxcrys.symmetry.tables import load_tables, lookup
 from jaxcrys.symmetry.wyckoff import free_mask, multiplicity
@@ -167,21 +167,22 @@ def loss(
     masks = _masks(crystals)
     first = _prior(config, keys, crystals, masks)
     start, end = couple(crystals, first.free)
-    way = jnp.where(masks.free, displacement(start, end), 0)
+    free_way = flow.way(start, end, masks.free, periodic=True)
     hidden = jax.vmap(lambda k, t: jax.random.uniform(k, masks.species.shape[1:]) >= t)(
         keys["species"], time
     )
     hidden &= masks.species & (config.species == "generated")
     known = dataclasses.replace(crystals, species=jnp.where(hidden, 0, crystals.species))
     target = _standard(known if config.species == "given" else _unknown(known), config)
+    lattice_way = flow.way(first.lattice, target, masks.lattice, periodic=False)
     state = State(
-        lattice=first.lattice + time[:, None] * (target - first.lattice),
-        free=wrap(start + time[:, None, None] * way),
+        lattice=flow.point(first.lattice, lattice_way, time[:, None], periodic=False),
+        free=flow.point(start, free_way, time[:, None, None], periodic=True),
         species=known.species,
     )
     velocity = predict(params, crystals, state, time, config=config, shape=shape)
-    lattice_error = jnp.where(masks.lattice, velocity.lattice - (target - first.lattice), 0)
-    free_error = _in_atomic_radii(crystals, state, velocity.free - way, config)
+    lattice_error = jnp.where(masks.lattice, velocity.lattice - lattice_way, 0)
+    free_error = _in_atomic_radii(crystals, state, velocity.free - free_way, config)
     metrics = {
         "lattice": ((lattice_error**2).sum(), masks.lattice.sum().astype(jnp.float32)),
         "free": ((free_error**2).sum(), masks.free.sum().astype(jnp.float32)),
@@ -224,15 +225,20 @@ def sample(
         now = index * step
         time = jnp.full(templates.group.shape, now)
         velocity = predict(params, templates, state, time, config=config, shape=shape)
-        free = wrap(state.free + step * (1 + config.haste * now) * velocity.free)
+        lattice = flow.step(
+            state.lattice, velocity.lattice, now, step, masks.lattice, periodic=False
+        )
+        free = flow.step(
+            state.free, velocity.free, now, step, masks.free, periodic=True, haste=config.haste
+        )
         step_keys = jax.vmap(jax.random.fold_in, (0, None))(streams_of["species"], index)
         last = index == config.steps - 1
         species = jax.vmap(_reveal, (0, 0, 0, None, None))(
             step_keys, state.species, velocity.species, step / (1 - now), last
         )
         return State(
-            lattice=state.lattice + step * jnp.where(masks.lattice, velocity.lattice, 0),
-            free=jnp.where(masks.free, free, 0),
+            lattice=lattice,
+            free=free,
             species=jnp.where(masks.species, species, 0),
         ), None
 
@@ -244,7 +250,7 @@ def predict(
     params: Params,
     templates: Crystal,
     state: State,
-    time: Float[jax.Array, "b"],
+    time: Float[ArrayLike, "b"],
     *,
     config: Config,
     shape: CellShape,
@@ -311,11 +317,11 @@ def _prior(config: Config, keys: dict[str, jax.Array], crystals: Crystal, masks:
 
 def _reveal(
     key: Key[jax.Array, ""],
-    species: Int[jax.Array, "s"],
-    logits: Float[jax.Array, "s z"],
+    species: Int[ArrayLike, "s"],
+    logits: Float[ArrayLike, "s z"],
     share: Float[jax.Array, ""],
     last: Bool[jax.Array, ""],
-) -> Int[jax.Array, "s"]:
+) -> Int[ArrayLike, "s"]:
     """Draw the elements of a share of the unknown sites; of all of them in the last step."""
     which, what = jax.random.split(key)
     chosen = (jax.random.uniform(which, species.shape) < share) | last
@@ -345,7 +351,7 @@ def _expected_size(crystals: Crystal, config: Config) -> Float[ArrayLike, "b 6"]
     )
 
 
-def _standard(crystals: Crystal, config: Config) -> Float[jax.Array, "b 6"]:
+def _standard(crystals: Crystal, config: Config) -> Float[ArrayLike, "b 6"]:
     """Coefficients in units of their family's spread, 0 where the group fixes them."""
     mean, scale = _family_statistics(crystals, config)
     values = (_relative(crystals, config) - mean) / scale
@@ -374,15 +380,15 @@ def _crystal(templates: Crystal, state: State, config: Config) -> Crystal:
     )
 
 
-def _atomic_length(crystals: Crystal) -> Float[jax.Array, "b"]:
+def _atomic_length(crystals: Crystal) -> Float[ArrayLike, "b"]:
     """Cube root of the volume per atom, Å."""
     atoms = jnp.maximum(num_atoms(crystals), 1).astype(crystals.lattice.dtype)
     return jnp.exp(crystals.lattice[..., 5] / np.sqrt(3)) / atoms ** (1 / 3)
 
 
 def _in_atomic_radii(
-    templates: Crystal, state: State, free: Float[jax.Array, "b s 3"], config: Config
-) -> Float[jax.Array, "b s 3"]:
+    templates: Crystal, state: State, free: Float[ArrayLike, "b s 3"], config: Config
+) -> Float[ArrayLike, "b s 3"]:
     """Changes of free coordinates as Cartesian vectors in units of the atomic length."""
     crystal = _crystal(templates, state, config)
     tables = load_tables()

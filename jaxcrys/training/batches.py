@@ -115,11 +115,11 @@ class Batches:
         crystals = jax.tree.map(lambda leaf: _blank(leaf, members == NOBODY), crystals)
         return cell, shard_batch(self._mesh, fit_sites(crystals, cell.sites))
 
+    def epoch(self) -> range:
+        """The steps of the first epoch."""
+        return range(self.order.batches_per_epoch)
+
 
 def _blank(leaf: np.ndarray, empty: Bool[np.ndarray, "b"]) -> np.ndarray:
     """Make some crystals of a batch empty: no group, no sites."""
     return np.where(empty.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf).astype(leaf.dtype)
-
-    def epoch(self) -> range:
-        """The steps of the first epoch."""
-        return range(self.order.batches_per_epoch)
