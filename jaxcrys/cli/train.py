@@ -31,7 +31,7 @@ class Command:
         config: JSON file of options: recipe, preset, settings, training. Options on the command
             line go before it.
         recipe: which generator.
-        preset: size of the recipe: tiny, small or paper.
+        preset: size of the recipe: tiny, small, or a larger one that it names.
         settings: JSON object of recipe settings that differ from the preset, for example
             '{"network": {"channels": 64}}'.
         species: whether elements are generated (de novo) or given (structure prediction); by
