@@ -68,7 +68,7 @@ class Config:
     free_weight: float = 1.0
     species_weight: float = 0.3
     steps: int = 20
-    haste: float = 0.0
+    haste: float = 2.0
     volumes: tuple[float, ...] = (20.0,) * len(SYMBOLS)
     lattice_mean: tuple[tuple[float, ...], ...] = ((0.0,) * 6,) * len(FAMILIES)
     lattice_scale: tuple[tuple[float, ...], ...] = ((0.1,) * 6,) * len(FAMILIES)
