@@ -22,7 +22,7 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
-from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
+from jaxcrys.core.typing import ArrayLike, Float, Int, Key
 from jaxcrys.crystal.buckets import full_cell_cost
 from jaxcrys.crystal.primitive import CellShape, primitive_cell
 from jaxcrys.crystal.types import Crystal
@@ -30,8 +30,8 @@ from jaxcrys.nn import cspnet
 from jaxcrys.nn.cspnet import CSPNet, CSPNetConfig, run_cspnet
 from jaxcrys.processes import discrete, gaussian, wrapped_normal
 from jaxcrys.recipes.base import Metrics, Params, Recipe
+from jaxcrys.recipes.factors import Masks, masks_of, weighted_loss
 from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
-from jaxcrys.symmetry.groups import lattice_mask
 from jaxcrys.symmetry.tangent import orbit_mean, pull_back
 from jaxcrys.symmetry.wyckoff import free_mask
 
@@ -153,7 +153,7 @@ def loss(
     keys = _factor_keys(jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch)))
     time = jax.vmap(lambda k: jax.random.randint(k, (), 1, STEPS + 1))(keys["time"])
     clean = _state(crystals, config)
-    masks = _masks(crystals)
+    masks = masks_of(crystals)
     noisy, noise, score = jax.vmap(_corrupt, (None, 0, 0, 0, 0))(config, keys, clean, time, masks)
     predicted = denoise(params, crystals, noisy, time, config=config, shape=shape)
     lattice = jax.vmap(gaussian.loss, (None, 0, 0, 0))(
@@ -178,10 +178,7 @@ def loss(
         "free": config.free_weight,
         "species": config.species_weight,
     }
-    total = sum(
-        weights[name] * value / jnp.maximum(count, 1) for name, (value, count) in metrics.items()
-    )
-    return jnp.asarray(total), metrics
+    return weighted_loss(metrics, weights), metrics
 
 
 def sample(
@@ -197,7 +194,7 @@ def sample(
     Elements that the templates give are kept; sites with species 0 are filled, which a recipe
     trained with given species cannot do. ``free`` and ``lattice`` of the templates are ignored.
     """
-    masks = _masks(templates)
+    masks = masks_of(templates)
     masks = dataclasses.replace(masks, species=masks.species & (templates.species == 0))
     grid = np.rint(np.linspace(STEPS, 0, config.sampler_steps + 1)).astype(np.int32)
     first = _factor_keys(keys)
@@ -247,15 +244,6 @@ def denoise(
     )
 
 
-@pytree
-class Masks:
-    """Which entries of each factor are free to change."""
-
-    lattice: Bool[ArrayLike, "*b 6"]
-    free: Bool[ArrayLike, "*b s 3"]
-    species: Bool[ArrayLike, "*b s"]
-
-
 Keys = dict[str, jax.Array]
 
 
@@ -263,14 +251,6 @@ def _factor_keys(keys: Key[jax.Array, "b"]) -> Keys:
     """For each sample one key for each use of randomness."""
     names = ("time", "lattice", "free", "species", "corrector")
     return jax.vmap(lambda key: streams(key, *names))(keys)
-
-
-def _masks(crystals: Crystal) -> Masks:
-    return Masks(
-        lattice=lattice_mask(crystals.group) & (crystals.wyckoff > 0).any(-1, keepdims=True),
-        free=free_mask(crystals.wyckoff),
-        species=crystals.wyckoff > 0,
-    )
 
 
 def _corrupt(

@@ -33,9 +33,10 @@ from jaxcrys.nn.orbit_net import OrbitNet, OrbitNetConfig, run_orbit_net
 from jaxcrys.processes import flow
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.coupling import couple
+from jaxcrys.recipes.factors import Masks, masks_of, weighted_loss
 from jaxcrys.symmetry.groups import constrain_lattice, lattice_mask
 from jaxcrys.symmetry.tables import load_tables, lookup
-from jaxcrys.symmetry.wyckoff import free_mask, multiplicity
+from jaxcrys.symmetry.wyckoff import multiplicity
 
 NETWORK_TIME = 1000.0
 """The network reads time on this scale."""
@@ -164,8 +165,8 @@ def loss(
     batch = crystals.group.shape[0]
     keys = _keys(jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch)))
     time = jax.vmap(jax.random.uniform)(keys["time"])
-    masks = _masks(crystals)
-    first = _prior(config, keys, crystals, masks)
+    masks = masks_of(crystals)
+    first = _prior(keys, crystals, masks)
     start, end = couple(crystals, first.free)
     free_way = flow.way(start, end, masks.free, periodic=True)
     hidden = jax.vmap(lambda k, t: jax.random.uniform(k, masks.species.shape[1:]) >= t)(
@@ -196,10 +197,7 @@ def loss(
         "free": config.free_weight,
         "species": config.species_weight,
     }
-    total = sum(
-        weights[name] * value / jnp.maximum(count, 1) for name, (value, count) in metrics.items()
-    )
-    return jnp.asarray(total), metrics
+    return weighted_loss(metrics, weights), metrics
 
 
 def sample(
@@ -215,9 +213,9 @@ def sample(
     Elements that the templates give are kept; sites with species 0 are filled, which a recipe
     trained with given species cannot do. ``free`` and ``lattice`` of the templates are ignored.
     """
-    masks = _masks(templates)
+    masks = masks_of(templates)
     streams_of = _keys(keys)
-    state = _prior(config, streams_of, templates, masks)
+    state = _prior(streams_of, templates, masks)
     state = dataclasses.replace(state, species=templates.species)
     step = 1 / config.steps
 
@@ -281,33 +279,15 @@ def predict(
     )
 
 
-@pytree
-class Masks:
-    """Which entries of each factor are free to change."""
-
-    lattice: Bool[ArrayLike, "b 6"]
-    free: Bool[ArrayLike, "b s 3"]
-    species: Bool[ArrayLike, "b s"]
-
-
-def _masks(crystals: Crystal) -> Masks:
-    return Masks(
-        lattice=lattice_mask(crystals.group) & (crystals.wyckoff > 0).any(-1, keepdims=True),
-        free=free_mask(crystals.wyckoff),
-        species=crystals.wyckoff > 0,
-    )
-
-
 def _keys(keys: Key[jax.Array, "b"]) -> dict[str, jax.Array]:
     """For each sample one key for each use of randomness."""
     return jax.vmap(lambda key: streams(key, "time", "lattice", "free", "species"))(keys)
 
 
-def _prior(config: Config, keys: dict[str, jax.Array], crystals: Crystal, masks: Masks) -> State:
+def _prior(keys: dict[str, jax.Array], crystals: Crystal, masks: Masks) -> State:
     """Uniform coordinates, normal lattice coefficients, unknown elements."""
     free = jax.vmap(lambda key: jax.random.uniform(key, masks.free.shape[1:]))(keys["free"])
     lattice = jax.vmap(lambda key: jax.random.normal(key, (6,)))(keys["lattice"])
-    del config
     return State(
         lattice=jnp.where(masks.lattice, lattice, 0),
         free=jnp.where(masks.free, free, 0),

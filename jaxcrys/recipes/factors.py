@@ -1,0 +1,52 @@
+"""What recipes that fill templates share: which entries are free to change, and the whole loss."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from jaxcrys.core.pytree import pytree
+from jaxcrys.core.typing import ArrayLike, Bool, Float
+from jaxcrys.crystal.types import Crystal
+from jaxcrys.recipes.base import Metrics
+from jaxcrys.symmetry.groups import lattice_mask
+from jaxcrys.symmetry.wyckoff import free_mask
+
+
+@pytree
+class Masks:
+    """Which entries of each factor are free to change."""
+
+    lattice: Bool[ArrayLike, "*b 6"]
+    free: Bool[ArrayLike, "*b s 3"]
+    species: Bool[ArrayLike, "*b s"]
+
+
+def masks_of(crystals: Crystal) -> Masks:
+    """The masks of the crystals' groups and positions; an empty crystal has nothing to change.
+
+    Example:
+        >>> from jaxcrys.crystal import example_crystal
+        >>> masks = masks_of(example_crystal())
+        >>> masks.lattice.tolist(), bool(masks.free.any()), masks.species.tolist()
+        ([False, False, False, False, False, True], False, [True, True])
+    """
+    occupied = crystals.wyckoff > 0
+    return Masks(
+        lattice=lattice_mask(crystals.group) & occupied.any(-1, keepdims=True),
+        free=free_mask(crystals.wyckoff),
+        species=occupied,
+    )
+
+
+def weighted_loss(metrics: Metrics, weights: Mapping[str, float]) -> Float[jax.Array, ""]:
+    """Sum of the means of the parts, each times its weight.
+
+    Example:
+        >>> float(weighted_loss({"free": (jnp.array(6.0), jnp.array(3.0))}, {"free": 0.5}))
+        1.0
+    """
+    parts = [
+        weights[name] * value / jnp.maximum(count, 1) for name, (value, count) in metrics.items()
+    ]
+    return jnp.asarray(sum(parts))
