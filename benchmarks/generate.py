@@ -1,12 +1,13 @@
 """How fast crystals are drawn: the orbit flow, and the full-cell CSPNet of DiffCSP++ beside it.
 
     python benchmarks/generate.py DATASET [--crystals 512] [--batch 128] [--steps 20]
-        [--preset small] [--peer-calls 20]
+        [--preset small] [--dtype bfloat16] [--peer-calls 20]
 
 DATASET is a prepared dataset; its templates are filled. Parameters are random, which costs the same
 as trained ones. Every cell shape is compiled first; the table gives, for each, the time to compile
-and to draw a batch. The peer makes 2 network calls in each of 1,000 steps; ``--peer-calls`` of them
-are run, and the time is scaled up to 2,000. All rows come from the same run.
+and to draw a batch, and which share of it the network takes, and the search for neighbours, as
+timed alone. The peer makes 2 network calls in each of 1,000 steps; ``--peer-calls`` of them are
+run, and the time is scaled up to 2,000. All rows come from the same run.
 """
 
 import argparse
@@ -25,7 +26,9 @@ from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.crystal import Crystal, load_crystals
 from jaxcrys.crystal.buckets import assign_shapes, choose_shapes, fit_sites
+from jaxcrys.crystal.orbit_graph import GraphShape, orbit_graph
 from jaxcrys.crystal.primitive import CellShape
+from jaxcrys.nn.orbit_net import OrbitNetConfig, run_orbit_net
 from jaxcrys.recipes import get_recipe
 from jaxcrys.recipes.base import Recipe
 
@@ -51,9 +54,11 @@ def prepare(recipe: Recipe, preset: str, crystals: Crystal, **changes: Any) -> t
     return config, recipe.init(jax.random.key(0), config)
 
 
-def batches(recipe: Recipe, crystals: Crystal, size: int) -> list[tuple[CellShape, Crystal, int]]:
+def batches(
+    recipe: Recipe, config: Any, crystals: Crystal, size: int
+) -> list[tuple[CellShape, Crystal, int]]:
     """One batch of each cell shape, and how many of the crystals have it."""
-    shapes = choose_shapes(crystals, limit=MAX_SHAPES, cost=recipe.cost)
+    shapes = choose_shapes(crystals, limit=MAX_SHAPES, cost=recipe.cost(config))
     index = assign_shapes(crystals, shapes)
     found = []
     for which in np.unique(index):
@@ -68,11 +73,10 @@ def draw(
     recipe: Recipe, config: Any, params: Any, crystals: Crystal, size: int, calls: int, scale: float
 ) -> float:
     """Print a line for each shape; return crystals a second over the dataset's mix of shapes."""
-    print(
-        f"   {'sites':>6}{'atoms':>6}{'share':>8}{'compile s':>11}{'batch s':>9}{'crystals/s':>12}"
-    )
+    header = f"{'sites':>6}{'atoms':>6}{'share':>8}{'compile s':>11}{'batch s':>9}"
+    print(f"   {header}{'crystals/s':>12}{'network':>9}{'graph':>7}")
     seconds = total = 0.0
-    for shape, batch, members in batches(recipe, crystals, size):
+    for shape, batch, members in batches(recipe, config, crystals, size):
         sample = jax.jit(recipe.sample, static_argnames=("config", "shape"))
         keys = sample_keys(0, np.arange(size))
         begin = time.perf_counter()
@@ -83,10 +87,26 @@ def draw(
         total += members
         share = f"{100 * members / len(crystals.group):.1f}%"
         print(f"   {shape.sites:6}{shape.atoms:6}{share:>8}{compile_time:11.1f}{best:9.2f}"
-              f"{size / best:12,.1f}")  # fmt: skip
+              f"{size / best:12,.1f}", end="")  # fmt: skip
+        for part in parts(config.network, params, batch, shape):
+            print(f"{100 * calls * part / best:6.0f}%", end="")
+        print()
     print(f"   {calls} network calls a crystal; {total / seconds:,.1f} crystals a second "
           f"over all shapes; peak memory {peak_memory():,.0f} MB")  # fmt: skip
     return total / seconds
+
+
+def parts(network: Any, params: Any, batch: Crystal, shape: CellShape) -> list[float]:
+    """Seconds of one call of the orbit network without its graph, and of the graph."""
+    if not isinstance(network, OrbitNetConfig):
+        return []
+    time = jnp.full(batch.group.shape, 500.0)
+    graph_shape = GraphShape(atoms=shape.atoms, neighbours=network.neighbours)
+    find = jax.jit(lambda batch: orbit_graph(batch, graph_shape, cutoff=network.cutoff))
+    graph = find(batch)
+    call = jax.jit(lambda *a: run_orbit_net(network, *a))
+    call(params, batch, graph, time)
+    return [fastest(lambda: call(params, batch, graph, time)), fastest(lambda: find(batch))]
 
 
 def fastest(function: Callable[[], Any], rounds: int = 3) -> float:
@@ -105,6 +125,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--preset", default="small")
+    parser.add_argument("--dtype", default="float32", help="or bfloat16: the network's arithmetic")
     parser.add_argument("--peer-calls", type=int, default=20, help="0 for no peer")
     options = parser.parse_args()
     crystals = load_crystals(options.dataset / "crystals.npz")
@@ -114,9 +135,14 @@ def main() -> None:
           f"{jax.devices()[0].device_kind}")  # fmt: skip
 
     flow = get_recipe("orbit_flow")
-    config, params = prepare(flow, options.preset, crystals, steps=options.steps)
+    preset = flow.presets[options.preset]
+    config, params = prepare(
+        flow, options.preset, crystals,
+        flow=dataclasses.replace(preset.flow, steps=options.steps),
+        network=dataclasses.replace(preset.network, dtype=options.dtype),
+    )  # fmt: skip
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
-    print(f"\norbit_flow, {options.preset}, {size:,} parameters")
+    print(f"\norbit_flow, {options.preset}, {size:,} parameters, {options.dtype}")
     ours = draw(flow, config, params, crystals, options.batch, options.steps, 1.0)
     if not options.peer_calls:
         return

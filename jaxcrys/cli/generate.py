@@ -6,9 +6,10 @@ from typing import Annotated
 
 import tyro
 
+from jaxcrys.cli.train import json_object
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import TerminalProgress
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.model import load_model, with_settings
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.summary import summary
 from jaxcrys.sampling.wish import Wish
@@ -26,6 +27,11 @@ class Command:
         out: folder for the crystals: crystals.npz, structures.extxyz, cif/, table.csv, run.json.
         num: how many crystals.
         seed: of all random numbers.
+        candidates: draws for each crystal; the one that the model trusts most is kept.
+        keep: how many of the candidates are kept, the best first.
+        clash_steps: steps by which atoms that came too near each other are moved apart.
+        settings: JSON object of settings of the recipe's sampler to change, for example
+            '{"flow": {"steps": 50}}'.
         batch_size: crystals that are drawn at a time.
         space_group: space group number; several may be given.
         template: positions of the one space group given, such as "4a 4b" or "Na@4a Cl@4b".
@@ -38,6 +44,10 @@ class Command:
     out: Path
     num: int = 32
     seed: int = 0
+    candidates: int = 1
+    keep: int = 1
+    clash_steps: int = 0
+    settings: str = "{}"
     batch_size: int = 64
     space_group: tuple[int, ...] = ()
     template: str | None = None
@@ -51,11 +61,15 @@ class Command:
             raise InputError(
                 "--checkpoint", f"must be best, latest or a step, got {self.checkpoint!r}"
             )
+        model = load_model(self.run_folder, checkpoint=self.checkpoint)
         rows = generate(
-            load_model(self.run_folder, checkpoint=self.checkpoint),
+            with_settings(model, json_object(self.settings, "--settings")),
             self.out,
             num=self.num,
             seed=self.seed,
+            candidates=self.candidates,
+            keep=self.keep,
+            clash_steps=self.clash_steps,
             batch_size=self.batch_size,
             wish=Wish(self.space_group, self.template, self.formula, self.templates_from),
             progress=TerminalProgress(),

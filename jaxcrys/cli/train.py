@@ -11,7 +11,7 @@ import tyro
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
 from jaxcrys.core.progress import TerminalProgress
-from jaxcrys.core.settings import from_json, to_json
+from jaxcrys.core.settings import changed, from_json
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.recipes import get_recipe
 from jaxcrys.training import TrainingConfig, train
@@ -117,24 +117,25 @@ def recipe_settings(recipe: str, preset: str, changes: str, species: str | None)
     if preset not in found.presets:
         known = ", ".join(found.presets)
         raise InputError("--preset", f"{recipe} has no {preset!r}", f"known: {known}")
-    try:
-        given = json.loads(changes)
-    except json.JSONDecodeError as error:
-        raise InputError("--settings", f"is not JSON ({error})") from error
-    if not isinstance(given, dict):
-        raise InputError("--settings", f"must be a JSON object, got {changes}")
+    given = json_object(changes, "--settings")
     if species is not None:
         given["species"] = species
-    merged = _merge(to_json(found.presets[preset]), given)
-    return from_json(found.config, merged, "settings")
+    return changed(found.presets[preset], given)
 
 
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in changes.items():
-        nested = isinstance(value, dict) and isinstance(base.get(name), dict)
-        merged[name] = _merge(base[name], value) if nested else value
-    return merged
+def json_object(text: str, where: str) -> dict[str, Any]:
+    """Read a JSON object given on the command line.
+
+    Raises:
+        InputError: if the text is something else.
+    """
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(where, f"is not JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise InputError(where, f"must be a JSON object, got {text}")
+    return values
 
 
 def describe_sources(data: Path, val: Path | None) -> dict[str, str]:

@@ -47,7 +47,49 @@ def from_json(cls: type[T], values: dict[str, Any], where: str = "settings") -> 
     return cls(**{k: _convert(hints[k], v, f"{where}.{k}") for k, v in values.items()})
 
 
+def changed(settings: T, changes: dict[str, Any], where: str = "settings") -> T:
+    """The settings with some nested values changed; what is of another ``kind`` is replaced whole.
+
+    Raises:
+        InputError: as :func:`from_json` does.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Size:
+        ...     channels: int = 8
+        ...     layers: int = 4
+        >>> changed(Size(), {"layers": 2})
+        Size(channels=8, layers=2)
+    """
+    return from_json(type(settings), _merged(to_json(settings), changes), where)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        own = base.get(name)
+        if isinstance(value, dict) and isinstance(own, dict) and _same_kind(own, value):
+            value = _merged(own, value)
+        merged[name] = value
+    return merged
+
+
+def _same_kind(base: dict[str, Any], changes: dict[str, Any]) -> bool:
+    return changes.get("kind", base.get("kind")) == base.get("kind")
+
+
+def _of_kind(hint: Any, kind: Any, where: str) -> Any:
+    """The member of a union of dataclasses whose field ``kind`` has that value."""
+    options = {option.kind: option for option in typing.get_args(hint) if hasattr(option, "kind")}
+    if kind is not None and options and kind not in options:
+        known = ", ".join(map(repr, options))
+        raise InputError(f"{where}.kind", f"must be one of {known}, got {kind!r}")
+    return options.get(kind, hint)
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    if isinstance(value, dict):
+        hint = _of_kind(hint, value.get("kind"), where)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return from_json(typing.cast(type, hint), value, where)
     origin = typing.get_origin(hint)

@@ -1,6 +1,8 @@
 """The symmetry expander: from an asymmetric unit to the full unit cell."""
 
-from jaxcrys.core.typing import ArrayLike, Int, namespace
+import numpy as np
+
+from jaxcrys.core.typing import ArrayLike, Float, Int, namespace
 from jaxcrys.crystal.types import Crystal, UnitCell
 from jaxcrys.geometry.lattice import matrix_from_coefficients
 from jaxcrys.symmetry.orbits import expand_orbits
@@ -17,6 +19,20 @@ def num_atoms(crystal: Crystal) -> Int[ArrayLike, "*b"]:
         8
     """
     return multiplicity(crystal.wyckoff).sum(-1)
+
+
+def atomic_length(crystal: Crystal) -> Float[ArrayLike, "*b"]:
+    """Cube root of the volume per atom, Å.
+
+    Example:
+        >>> from jaxcrys.crystal import example_crystal
+        >>> round(float(atomic_length(example_crystal())), 3)
+        2.82
+    """
+    xp = namespace(crystal.lattice)
+    atoms = xp.maximum(num_atoms(crystal), 1).astype(crystal.lattice.dtype)
+    size = xp.exp(crystal.lattice[..., 5] / np.sqrt(3, dtype=np.float32))
+    return size / atoms ** np.float32(1 / 3)
 
 
 def expand(crystal: Crystal, *, capacity: int) -> UnitCell:

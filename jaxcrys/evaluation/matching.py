@@ -6,7 +6,9 @@ counts all references in its denominator.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +17,15 @@ from jaxcrys.crystal.convert import to_structure
 from jaxcrys.crystal.expand import num_atoms
 from jaxcrys.crystal.raw import plane_spacings
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.data.pool import map_chunks
 from jaxcrys.geometry.lattice import matrix_from_coefficients, volume
 
 THINNEST = 0.5
 """Å between two faces of a cell; those of MP-20 are at least four times as thick."""
+
+
+PAIRS_AT_ONCE = 16
+"""That a process is given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +44,11 @@ class MatchSettings:
 
 
 def match_structures(
-    predicted: Crystal, references: Crystal, settings: MatchSettings | None = None
+    predicted: Crystal,
+    references: Crystal,
+    settings: MatchSettings | None = None,
+    *,
+    workers: int = 1,
 ) -> list[float | None]:
     """RMSE of each prediction against its reference, None where they do not match.
 
@@ -49,6 +60,8 @@ def match_structures(
         predicted: batch of crystals.
         references: batch of as many.
         settings: tolerances.
+        workers: processes to share the work; with more than one, a pair on which the matcher
+            takes more than a minute matches nothing.
 
     Example:
         >>> from jaxcrys.crystal import example_crystal, stack_crystals
@@ -56,18 +69,32 @@ def match_structures(
         >>> match_structures(crystals, crystals)
         [0.0]
     """
+    settings = settings or MatchSettings()
+    pairs = [
+        (take(predicted, index), take(references, index), settings)
+        for index in range(len(references.group))
+    ]
+    if workers == 1:
+        return [_match(pair) for pair in pairs]
+    starts = range(0, len(pairs), PAIRS_AT_ONCE)
+    chunks = ((start, pairs[start : start + PAIRS_AT_ONCE]) for start in starts)
+    done = map_chunks(_match, chunks, workers=workers, lost=lambda _: None)
+    return [value for _, values in done for value in values]
+
+
+def _match(pair: tuple[Crystal, Crystal, MatchSettings]) -> float | None:
+    predicted, reference, settings = pair
+    if _collapsed(predicted, reference):
+        return None
+    distances = _matcher(settings).get_rms_dist(to_structure(predicted), to_structure(reference))
+    return None if distances is None else float(distances[0])
+
+
+@functools.cache
+def _matcher(settings: MatchSettings) -> Any:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
-    matcher = StructureMatcher(**dataclasses.asdict(settings or MatchSettings()))
-    found: list[float | None] = []
-    for index in range(len(references.group)):
-        pair = [take(batch, index) for batch in (predicted, references)]
-        if _collapsed(*pair):
-            found.append(None)
-            continue
-        distances = matcher.get_rms_dist(*map(to_structure, pair))
-        found.append(None if distances is None else float(distances[0]))
-    return found
+    return StructureMatcher(**dataclasses.asdict(settings))
 
 
 def _collapsed(predicted: Crystal, reference: Crystal) -> bool:

@@ -7,7 +7,7 @@ has no notion of rotation: vectors come out in fractional coordinates.
 
 import dataclasses
 import typing
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -23,6 +23,8 @@ from jaxcrys.nn.functional import masked_mean, pair_waves, time_embedding
 class CSPNetConfig:
     """Size of a CSPNet; the paper's is 6 layers of 512 channels and 128 frequencies."""
 
+    kind: Literal["cspnet"] = "cspnet"
+    """Marks these settings as a CSPNet's."""
     layers: int = 4
     channels: int = 64
     frequencies: int = 16
@@ -40,10 +42,9 @@ def validate(config: CSPNetConfig) -> None:
     Example:
         >>> validate(CSPNetConfig())
     """
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value < 1:
-            raise InputError(f"network.{field.name}", f"must be at least 1, got {value}")
+    for name in ("layers", "channels", "frequencies", "time_channels", "species"):
+        if getattr(config, name) < 1:
+            raise InputError(f"network.{name}", f"must be at least 1, got {getattr(config, name)}")
     if config.time_channels % 2:
         raise InputError("network.time_channels", f"must be even, got {config.time_channels}")
 

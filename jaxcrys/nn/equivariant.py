@@ -16,8 +16,8 @@ from jaxcrys.core.typing import ArrayLike, Bool, Float
 from jaxcrys.crystal.orbit_graph import OrbitGraph
 from jaxcrys.symmetry.rotations import cartesian_rotations, rotation_index
 
-NARROWEST, WIDEST = 0.5, 6.0
-"""Centres of the radial functions, Å."""
+NARROWEST = 0.5
+"""Centre of the narrowest radial function, Å."""
 
 
 @pytree
@@ -26,41 +26,23 @@ class Images:
 
     Attributes:
         source: 1 where an atom (p) is an image of a site (s), else 0.
+        exists: which atoms there are.
         rotation: number of the Cartesian rotation that makes each atom.
     """
 
     source: Float[ArrayLike, "b p s"]
+    exists: Bool[ArrayLike, "b p"]
     rotation: ArrayLike
 
 
 def images_of(graph: OrbitGraph, *, num_sites: int) -> Images:
     """The images in a graph."""
     source = (graph.atom_site[..., None] == jnp.arange(num_sites)) & graph.atom_mask[..., None]
-    return Images(source=source.astype(graph.vector.dtype), rotation=rotation_index(graph.atom_row))
-
-
-def turn(
-    images: Images, values: Float[ArrayLike, "b s m c"], degree: int
-) -> Float[ArrayLike, "b p m c"]:
-    """Features of atoms from those of their sites: h_p = D(R_p) h_s; 0 in the padding."""
-    copied = jnp.einsum("bps,bsmc->bpmc", images.source, values)
-    if degree == 0:
-        return copied
-    matrices = jnp.asarray(rotation_matrices(degree), values.dtype)[images.rotation]
-    return jnp.einsum("bpij,bpjc->bpic", matrices, copied)
-
-
-@functools.cache
-def rotation_matrices(degree: int) -> Float[np.ndarray, "g m m"]:
-    """D of degree l of the Cartesian rotations of ``symmetry.rotations``.
-
-    Example:
-        >>> bool(np.allclose(rotation_matrices(1), cartesian_rotations(), atol=1e-6))
-        True
-    """
-    irrep = e3nn.Irrep(degree, (-1) ** degree)
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        return np.asarray(irrep.D_from_matrix(jnp.asarray(cartesian_rotations())))
+    return Images(
+        source=source.astype(graph.vector.dtype),
+        exists=graph.atom_mask,
+        rotation=rotation_index(graph.atom_row),
+    )
 
 
 @functools.cache
@@ -74,29 +56,19 @@ def coupling(first: int, second: int, out: int) -> Float[np.ndarray, "i j o"]:
     return np.asarray(e3nn.clebsch_gordan(first, second, out)) * np.sqrt(2 * out + 1)
 
 
-def couples(first: int, second: int, out: int) -> bool:
-    """Whether two degrees couple to a third, of parity (-1)^l.
-
-    Example:
-        >>> couples(1, 1, 2), couples(1, 1, 1), couples(0, 1, 2)
-        (True, False, False)
-    """
-    return abs(first - second) <= out <= first + second and (first + second + out) % 2 == 0
-
-
 def edge_basis(
-    graph: OrbitGraph, *, radial: int, degree: int
+    graph: OrbitGraph, *, radial: int, reach: float, degree: int
 ) -> dict[int, Float[jax.Array, "b s n m p"]]:
     """G[n, l, p] = Σ w R_n(r) Y_l(r̂) over the edges from a site to the images of an atom p.
 
-    The n radial functions are Gaussians of the distance, w the weights of the edges. At distance 0
-    there is no direction, and only l = 0 counts.
+    The n radial functions are Gaussians of the distance, with centres up to ``reach`` Å, w the
+    weights of the edges. At distance 0 there is no direction, and only l = 0 counts.
 
     Returns:
         By degree l, arrays with m = 2l+1 components.
     """
-    centres = jnp.linspace(NARROWEST, WIDEST, radial, dtype=graph.distance.dtype)
-    width = (WIDEST - NARROWEST) / max(radial - 1, 1)
+    centres = jnp.linspace(NARROWEST, reach, radial, dtype=graph.distance.dtype)
+    width = (reach - NARROWEST) / max(radial - 1, 1)
     bumps = jnp.exp(-(((graph.distance[..., None] - centres) / width) ** 2) / 2)
     values = bumps * graph.weight[..., None]
     num_atoms = graph.atom_mask.shape[-1]
@@ -133,6 +105,6 @@ def crystal_mean(
 ) -> Float[ArrayLike, "b 3 3"]:
     """Mean over all atoms of a Cartesian tensor known at the representatives: R T Rᵀ at each."""
     rotation = jnp.asarray(cartesian_rotations(), tensor.dtype)[images.rotation]
-    copied = jnp.einsum("bps,bsij->bpij", images.source, tensor)
+    copied = jnp.einsum("bps,bsij->bpij", images.source.astype(tensor.dtype), tensor)
     turned = jnp.einsum("bpik,bpkl,bpjl->bij", rotation, copied, rotation)
     return turned / jnp.maximum(mask.sum(-1), 1)[..., None, None]

@@ -1,21 +1,26 @@
-"""The orbit network: equivariant messages between sites, at the cost of the asymmetric unit.
+"""The orbit network: equivariant attention between sites, at the cost of the asymmetric unit.
 
-Features live on sites, as irreducible representations of O(3): C channels for each degree l, of
-parity (-1)^l. A receiver is a site's representative; its neighbours are atoms of the whole crystal,
-and the features of an atom are those of its site, turned by the operation that made it. A message
-of degree l₃ is
+Features live on sites: C invariant channels, and C channels for each degree l, of parity (-1)^l. A
+site i, as the representative of its orbit, attends to the atoms p of the whole crystal with H
+heads. What it is told, of degree l, is
 
-    m_i = Σ_p Σ_n w_n Σ_CG G_i[n, l₁, p] ⊗ h_p[l₂],    G_i[n, l, p] = Σ_edges R_n(r) Y_l(r̂)
+    m_i[l] = Σ_p exp(q_i · k_p) D_ip[l] v_p[l] / Σ_p exp(q_i · k_p) B_ip,
+    D_ip[l] = Σ_edges w d_l(r) Y_l(r̂),    B_ip = Σ_edges w b(r) >= 0,    D_ip[0] = B_ip,
 
-where G gathers the edges from site i to the images of atom p. It depends on the geometry alone and
-is computed once; a layer is a few matrix products per crystal, without gather or scatter. What
-comes out at a representative is what the same network gives there on all atoms of the unit cell.
+where the edges lead from the site to the images of atom p under lattice translations, w is their
+smooth weight, Y_l are spherical harmonics, d_l and b learned radial functions, and the query q, key
+k and value v linear in the invariant features; an atom has those of its site. The weights are a
+softmax over the edges, biased by their length; as the bias does not depend on the elements, sums
+over edges depend on the geometry alone and are computed once, and a layer is a few matrix products
+per crystal, without gather or scatter. What comes out at a representative is what the same network
+gives there on all atoms of any unit cell.
 """
 
 import dataclasses
-import itertools
+import functools
+import math
 import typing
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -24,19 +29,17 @@ from flax import linen as nn
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
-from jaxcrys.core.typing import ArrayLike, Float
+from jaxcrys.core.typing import ArrayLike, Float, Key
 from jaxcrys.crystal.orbit_graph import OrbitGraph
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn.equivariant import (
     Images,
-    couples,
     coupling,
     crystal_mean,
     edge_basis,
     images_of,
     invariant_norm,
     rms_norm,
-    turn,
 )
 from jaxcrys.nn.functional import time_embedding
 from jaxcrys.symmetry.site_symmetry import SITE_SYMMETRIES, site_symmetry_id
@@ -45,32 +48,50 @@ from jaxcrys.symmetry.tables import NUM_GROUPS
 Features = dict[int, ArrayLike]
 """By degree l: [b, s, 2l+1, c]."""
 
+NOBODY = 1e-6
+"""Added to the sum of the weights, for sites without neighbours."""
+
 
 @dataclasses.dataclass(frozen=True)
 class OrbitNetConfig:
     """Size of an orbit network.
 
     Attributes:
+        kind: marks these settings as an orbit network's.
+        neighbours: neighbours of each site that the network sees.
+        cutoff: largest distance of a neighbour, Å.
         layers: rounds of messages.
         channels: channels of each degree.
-        degree: largest degree of the features; 0 and 1 are scalars and vectors.
-        filter_degree: largest degree of the spherical harmonics of the edges.
+        degree: largest degree of the features; 1 are vectors.
+        heads: of the attention; a divisor of ``channels``.
         radial: radial functions of an edge.
-        filters: learned combinations of them, for each path and layer.
+        reach: centre of the widest of them, Å.
         time_channels: width of the embedding of time.
         species: number of different species inputs and logits, the unknown species 0 included.
         symmetry: whether sites know their site symmetry and crystals their group.
+        dropout: share of each layer's hidden invariants that training drops.
+        dtype: of the network's arithmetic; parameters, geometry and outputs stay in float32.
     """
 
+    kind: Literal["orbit"] = "orbit"
+    neighbours: int = 40
+    cutoff: float = 8.0
     layers: int = 4
     channels: int = 64
     degree: int = 1
-    filter_degree: int = 2
+    heads: int = 8
     radial: int = 16
-    filters: int = 6
+    reach: float = 8.0
     time_channels: int = 64
     species: int = 119
     symmetry: bool = True
+    dropout: float = 0.0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def arithmetic(self) -> Any:
+        """The ``dtype`` of Linen's layers; None is that of their inputs and parameters."""
+        return jnp.bfloat16 if self.dtype == "bfloat16" else None
 
 
 def validate(config: OrbitNetConfig) -> None:
@@ -82,14 +103,20 @@ def validate(config: OrbitNetConfig) -> None:
     Example:
         >>> validate(OrbitNetConfig())
     """
-    for name in ("layers", "channels", "radial", "filters", "time_channels", "species", "degree"):
+    positive = ("layers", "channels", "radial", "heads", "time_channels", "species", "degree")
+    for name in (*positive, "neighbours"):
         if getattr(config, name) < 1:
             raise InputError(f"network.{name}", f"must be at least 1, got {getattr(config, name)}")
     if config.time_channels % 2:
         raise InputError("network.time_channels", f"must be even, got {config.time_channels}")
-    if config.filter_degree < max(2, config.degree):
+    for name in ("cutoff", "reach"):
+        if not getattr(config, name) > 0:
+            raise InputError(f"network.{name}", f"must be positive, got {getattr(config, name)}")
+    if not 0 <= config.dropout < 1:
+        raise InputError("network.dropout", f"must be 0 to below 1, got {config.dropout}")
+    if config.channels % config.heads:
         raise InputError(
-            "network.filter_degree", f"must be at least 2 and degree, got {config.filter_degree}"
+            "network.heads", f"must divide the {config.channels} channels, got {config.heads}"
         )
 
 
@@ -129,14 +156,21 @@ class OrbitNet(nn.Module):
         """
         config = self.config
         occupied = (crystal.wyckoff > 0)[..., None]
-        geometry = edge_basis(graph, radial=config.radial, degree=config.filter_degree)
+        geometry = edge_basis(
+            graph, radial=config.radial, reach=config.reach, degree=max(2, config.degree)
+        )
         images = images_of(graph, num_sites=crystal.wyckoff.shape[-1])
-        condition = nn.silu(nn.Dense(config.channels, name="time")(
-            time_embedding(time, config.time_channels)))  # fmt: skip
-        scalars = nn.Embed(config.species, config.channels, name="species")(crystal.species)
+        if config.arithmetic is not None:
+            narrow = functools.partial(jnp.asarray, dtype=config.arithmetic)
+            geometry = jax.tree.map(narrow, geometry)
+            images = dataclasses.replace(images, source=narrow(images.source))
+        dense = functools.partial(nn.Dense, config.channels, dtype=config.arithmetic)
+        embed = functools.partial(nn.Embed, features=config.channels, dtype=config.arithmetic)
+        condition = nn.silu(dense(name="time")(time_embedding(time, config.time_channels)))
+        scalars = embed(config.species, name="species")(crystal.species)
         if config.symmetry:
-            sites = nn.Embed(len(SITE_SYMMETRIES) + 1, config.channels, name="site_symmetry")
-            groups = nn.Embed(NUM_GROUPS + 1, config.channels, name="group")
+            sites = embed(len(SITE_SYMMETRIES) + 1, name="site_symmetry")
+            groups = embed(NUM_GROUPS + 1, name="group")
             scalars = scalars + sites(site_symmetry_id(crystal.wyckoff))
             condition = condition + groups(crystal.group)
         shape = scalars.shape
@@ -145,16 +179,15 @@ class OrbitNet(nn.Module):
             for degree in range(1, config.degree + 1)
         }
         for index in range(config.layers):
-            layer = OrbitLayer(config, first=index == 0, name=f"layer_{index}")
+            layer = OrbitLayer(config, name=f"layer_{index}")
             features = layer(features, geometry, images, condition, occupied)
         return Readout(config, name="readout")(features, geometry, images, graph, occupied)
 
 
 class OrbitLayer(nn.Module):
-    """One round of messages, and an update of each site from what it got."""
+    """One round of attention, and an update of each site from what it was told."""
 
     config: OrbitNetConfig
-    first: bool
 
     @nn.compact
     def __call__(
@@ -166,60 +199,83 @@ class OrbitLayer(nn.Module):
         occupied: ArrayLike,
     ) -> Features:
         """Return the updated features."""
-        channels, degree = self.config.channels, self.config.degree
-        normed = {0: nn.LayerNorm(name="norm")(features[0])} | {
-            k: rms_norm(features[k]) for k in range(1, degree + 1)
+        config = self.config
+        channels, degrees = config.channels, range(1, config.degree + 1)
+        dense = functools.partial(nn.Dense, dtype=config.arithmetic)
+        scalars = nn.LayerNorm(name="norm", dtype=config.arithmetic)(features[0][..., 0, :])
+        own = {
+            k: dense(channels, use_bias=False, name=f"own_{k}")(rms_norm(features[k]))
+            for k in degrees
         }
-        sent = {0: normed[0]} if self.first else normed
-        message = Messages(self.config, degree, name="messages")(sent, geometry, images)
-        invariants = [normed[0][..., 0, :], message[0][..., 0, :]]
-        invariants += [invariant_norm(message[k]) for k in range(1, degree + 1)]
-        shift = nn.Dense(2 * channels, name="condition")(condition)[..., None, :]
-        hidden = nn.Dense(2 * channels, name="mix")(jnp.concatenate(invariants, -1)) + shift
-        hidden = nn.Dense((1 + 2 * degree) * channels, name="out")(nn.silu(hidden))
-        update, *gates = jnp.split(hidden, 1 + 2 * degree, axis=-1)
-        result = {0: features[0] + (update * occupied)[..., None, :]}
-        for k in range(1, degree + 1):
-            own = nn.Dense(channels, use_bias=False, name=f"own_{k}")(normed[k])
-            for_own, for_message = (gate[..., None, :] for gate in gates[2 * k - 2 : 2 * k])
-            change = own * for_own + message[k] * for_message
-            result[k] = features[k] + change * occupied[..., None]
-        return result
+        told = OrbitAttention(config, config.degree, name="attention")(scalars, geometry, images)
+        invariants = [scalars, told[0][..., 0, :]]
+        invariants += [invariant_norm(told[k]) for k in degrees]
+        invariants += [(own[k] * told[k]).sum(-2) for k in degrees]
+        shift = dense(2 * channels, name="condition")(condition)[..., None, :]
+        hidden = dense(2 * channels, name="mix")(jnp.concatenate(invariants, -1)) + shift
+        still = not self.has_rng("dropout")
+        hidden = nn.Dropout(config.dropout, deterministic=still)(nn.silu(hidden))
+        hidden = dense((1 + 2 * config.degree) * channels, name="out")(hidden)
+        update, *gates = jnp.split(hidden[..., None, :], 1 + 2 * config.degree, axis=-1)
+        changes = {0: update} | {
+            k: own[k] * gates[2 * k - 2] + told[k] * gates[2 * k - 1] for k in degrees
+        }
+        return {k: features[k] + changes[k] * occupied[..., None] for k in features}
 
 
-class Messages(nn.Module):
-    """What the neighbours tell a site, for every degree up to ``degree``."""
+class OrbitAttention(nn.Module):
+    """What the atoms around tell each site, for every degree up to ``degree``."""
 
     config: OrbitNetConfig
     degree: int
 
     @nn.compact
     def __call__(
-        self, features: Features, geometry: dict[int, jax.Array], images: Images
+        self,
+        scalars: Float[ArrayLike, "b s c"],
+        geometry: dict[int, jax.Array],
+        images: Images,
     ) -> Features:
         """Return messages by degree."""
-        config = self.config
-        senders = {k: turn(images, values, k) for k, values in features.items()}
+        config, dtype = self.config, scalars.dtype
+        channels, heads = config.channels, config.heads
+        dense = functools.partial(nn.Dense, use_bias=False, dtype=config.arithmetic)
+
+        def radial(name: str) -> jax.Array:
+            return self.param(name, nn.initializers.normal(1.0), (config.radial, heads))
+
+        def in_heads(values: jax.Array) -> jax.Array:
+            return values.reshape(*values.shape[:-1], heads, channels // heads)
+
+        query = in_heads(dense(channels, name="query")(scalars))
+        sent = dense((2 + self.degree) * channels, name="send")(scalars)
+        sent = jnp.einsum("bps,bsc->bpc", images.source, sent)
+        key, *values = map(in_heads, jnp.split(sent, 2 + self.degree, axis=-1))
+        bias = jnp.exp(radial("bias")).astype(dtype)
+        near = jnp.einsum("bsnp,nh->bsph", geometry[0][:, :, :, 0], bias)
+        alike = jnp.einsum("bshd,bphd->bsph", query, key) / math.sqrt(channels // heads)
+        factor = _exponential(alike, images.exists[:, None, :, None])
+        factor = factor / ((factor * near).sum(-2, keepdims=True) + NOBODY)
+
         result = {}
-        for out in range(self.degree + 1):
-            parts = []
-            for edge, inner in itertools.product(geometry, senders):
-                if not couples(edge, inner, out):
-                    continue
-                name = f"{edge}_{inner}_{out}"
-                mix = self.param(f"radial_{name}", nn.initializers.lecun_normal(),
-                                 (config.radial, config.filters))  # fmt: skip
-                weight = self.param(f"filter_{name}", nn.initializers.normal(1.0),
-                                    (config.filters, config.channels))  # fmt: skip
-                filtered = jnp.einsum("bsnmp,nq->bsqmp", geometry[edge], mix)
-                coupled = jnp.einsum("bsqmp,mio->bsqopi", filtered, coupling(edge, inner, out))
-                flat = coupled.reshape(*coupled.shape[:-2], -1)
-                sent = senders[inner].reshape(senders[inner].shape[0], -1, config.channels)
-                gathered = jnp.einsum("bsqox,bxc->bsqoc", flat, sent)
-                parts.append((gathered * weight[:, None, :]).sum(-3))
-            joined = jnp.concatenate(parts, -1) / np.sqrt(config.filters)
-            result[out] = nn.Dense(config.channels, use_bias=False, name=f"join_{out}")(joined)
+        for k in range(self.degree + 1):
+            way = near[:, :, None]
+            if k:
+                mix = radial(f"radial_{k}").astype(dtype)
+                way = jnp.einsum("bsnmp,nh->bsmph", geometry[k], mix)
+            told = jnp.einsum("bsmph,bphd->bsmhd", way * factor[:, :, None], values[k])
+            told = told.reshape(*told.shape[:-2], channels)
+            result[k] = dense(channels, name=f"join_{k}")(told)
+        count = jnp.einsum("bsnmp,nh->bsmh", geometry[0], radial("count").astype(dtype))
+        result[0] = result[0] + dense(channels, name="crowd")(count)
         return result
+
+
+def _exponential(alike: Float[ArrayLike, "b s p h"], exists: ArrayLike) -> jax.Array:
+    """Exp of the logits up to a factor for each site and head, so that it cannot overflow."""
+    most = jnp.where(exists, alike, -jnp.inf).max(-2, keepdims=True)
+    most = jnp.where(jnp.isfinite(most), most, 0)  # of empty crystals
+    return jnp.where(exists, jnp.exp(jnp.where(exists, alike - jax.lax.stop_gradient(most), 0)), 0)
 
 
 class Readout(nn.Module):
@@ -238,26 +294,29 @@ class Readout(nn.Module):
     ) -> OrbitNetOutput:
         """Return what the network says."""
         config = self.config
-        scalars = nn.LayerNorm(name="norm")(features[0][..., 0, :])
-        normed = {0: scalars[..., None, :]} | {
-            k: rms_norm(features[k]) for k in range(1, config.degree + 1)
-        }
-        message = Messages(config, 2, name="messages")(normed, geometry, images)
-        known = jnp.concatenate([scalars, message[0][..., 0, :]], -1)
-        hidden = nn.silu(nn.Dense(2 * config.channels, name="hidden")(known))
-        gates = nn.Dense(3 * config.channels + 1, name="gates")(hidden)
-        for_own, for_message, for_tensor, trace = jnp.split(
+        dense = functools.partial(nn.Dense, dtype=config.arithmetic)
+        scalars = nn.LayerNorm(name="norm", dtype=config.arithmetic)(features[0][..., 0, :])
+        told = OrbitAttention(config, 2, name="attention")(scalars, geometry, images)
+        known = jnp.concatenate([scalars, told[0][..., 0, :]], -1)
+        hidden = nn.silu(dense(2 * config.channels, name="hidden")(known))
+        gates = dense(3 * config.channels + 1, name="gates")(hidden)
+        for_own, for_told, for_tensor, trace = jnp.split(
             gates, np.cumsum([config.channels] * 3), axis=-1
         )
-        own, told = normed[1] * for_own[..., None, :], message[1] * for_message[..., None, :]
-        vectors = (own + told).mean(-1)
-        shear = (message[2] * for_tensor[..., None, :]).mean(-1)
-        basis = coupling(1, 1, 2)
-        tensor = jnp.einsum("bsm,ijm->bsij", shear, basis) + trace[..., None] * np.eye(3) / 3
+        own = rms_norm(features[1]) * for_own[..., None, :]
+        vectors = (own + told[1] * for_told[..., None, :]).mean(-1)
+        shear = (told[2] * for_tensor[..., None, :]).mean(-1)
+        logits = dense(config.species, name="logits")(hidden)
+        dtype = graph.vector.dtype
+        vectors, shear, trace, logits, scalars = (
+            x.astype(dtype) for x in (vectors, shear, trace, logits, scalars)
+        )
+        tensor = jnp.einsum("bsm,ijm->bsij", shear, coupling(1, 1, 2))
+        tensor = tensor + trace[..., None] * np.eye(3, dtype=np.float32) / 3
         return OrbitNetOutput(
             vectors=vectors * occupied,
             tensor=crystal_mean(tensor, images, graph.atom_mask),
-            logits=nn.Dense(config.species, name="logits")(hidden) * occupied,
+            logits=logits * occupied,
             scalars=scalars * occupied,
         )
 
@@ -268,7 +327,13 @@ def run_orbit_net(
     crystal: Crystal,
     graph: OrbitGraph,
     time: Float[ArrayLike, "b"],
+    *,
+    dropout: Key[jax.Array, ""] | None = None,
 ) -> OrbitNetOutput:
-    """The network as a pure function of its parameters; arguments as for :class:`OrbitNet`."""
-    output = OrbitNet(config).apply(params, crystal, graph, time)
+    """The network as a pure function of its parameters; arguments as for :class:`OrbitNet`.
+
+    ``dropout`` is the key of what training drops; without one nothing is dropped.
+    """
+    rngs = {} if dropout is None else {"dropout": dropout}
+    output = OrbitNet(config).apply(params, crystal, graph, time, rngs=rngs)
     return typing.cast(OrbitNetOutput, output)

@@ -1,7 +1,7 @@
 """What every recipe provides, and the list of recipes."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -54,8 +54,28 @@ class Loss(Protocol):
         *,
         config: Any,
         shape: CellShape,
+        training: bool = False,
     ) -> tuple[Float[jax.Array, ""], Metrics]:
-        """Return the loss and its parts. Pure; ``config`` and ``shape`` are static in jit."""
+        """Return the loss and its parts. Pure; ``config`` and ``shape`` are static in jit.
+
+        With ``training`` the recipe's regularisation is on: dropout, augmentation.
+        """
+        ...
+
+
+class Misfit(Protocol):
+    """How little a crystal looks like one of the training set."""
+
+    def __call__(
+        self,
+        params: Params,
+        keys: Key[jax.Array, "b"],
+        crystals: Crystal,
+        *,
+        config: Any,
+        shape: CellShape,
+    ) -> Float[jax.Array, "b"]:
+        """Return the denoising error of each crystal, by which candidates are ranked."""
         ...
 
 
@@ -85,9 +105,10 @@ class Recipe(NamedTuple):
         fit: data-dependent settings.
         init: parameters.
         loss: training loss.
+        misfit: denoising error of finished crystals.
         sample: sampler.
         generates_species: whether elements are drawn, or must be given in the template.
-        cost: what a crystal of some shape costs, by which shapes are chosen.
+        cost: from the settings, what a crystal of some shape costs, by which shapes are chosen.
     """
 
     config: type
@@ -96,9 +117,10 @@ class Recipe(NamedTuple):
     fit: Fit
     init: Init
     loss: Loss
+    misfit: Misfit
     sample: Sample
     generates_species: Any
-    cost: Cost
+    cost: Callable[[Any], Cost]
 
 
 _MODULES = {

@@ -52,6 +52,22 @@ def couple(
     return start, _choose_sites(crystals, start, data, gram)
 
 
+def squared_way(
+    crystals: Crystal, start: Float[ArrayLike, "b s 3"], end: Float[ArrayLike, "b s 3"]
+) -> Float[ArrayLike, "b s"]:
+    """Squared length in Å² of the way from start to end of each site's atoms; 0 for fixed sites.
+
+    Example:
+        >>> from jaxcrys.crystal import build_crystal, stack_crystals
+        >>> crystal = build_crystal(1, [(6, "a", (0.0, 0.0, 0.0))], (3, 3, 3, 90, 90, 90))
+        >>> batch = jax.tree.map(jnp.asarray, stack_crystals([crystal]))
+        >>> round(float(squared_way(batch, batch.free, batch.free + 0.9)[0, 0]), 4)
+        0.27
+    """
+    squared = _squared(end - start, _gram(crystals))
+    return jnp.where(free_mask(crystals.wyckoff).any(-1), squared, 0)
+
+
 def _gram(crystals: Crystal) -> Float[ArrayLike, "b s 3 3"]:
     lattice = matrix_from_coefficients(crystals.lattice)
     metric = (lattice[:, :, None, :] * lattice[:, None, :, :]).sum(-1)

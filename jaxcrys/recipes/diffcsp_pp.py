@@ -4,8 +4,8 @@ Group and Wyckoff positions are given (from the training set, or by the user). T
 coefficients follow a variance-preserving Gaussian process on those that the group leaves free; the
 free coordinates a variance-exploding wrapped normal on their torus. With ``species="generated"``
 the elements are drawn too. The denoiser is a CSPNet on the full cell: what it says at each atom is
-projected onto the atom's Wyckoff tangent space and averaged over the orbit. Sampling is
-predictor-corrector, two network calls a step.
+projected onto the atom's Wyckoff tangent space and averaged over the orbit; the orbit network can
+stand in its place. Sampling is predictor-corrector, two network calls a step.
 
 Where this differs from the published code: noise on an orbit is isotropic in its free coordinates,
 not in those of an anchor atom; lattice coefficients are standardised, k6 as the volume per atom;
@@ -23,22 +23,31 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
 from jaxcrys.core.typing import ArrayLike, Float, Int, Key
-from jaxcrys.crystal.buckets import full_cell_cost
-from jaxcrys.crystal.primitive import CellShape, primitive_cell
+from jaxcrys.crystal.buckets import Cost
+from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.nn import cspnet
-from jaxcrys.nn.cspnet import CSPNet, CSPNetConfig, run_cspnet
+from jaxcrys.nn.backbone import (
+    BackboneConfig,
+    backbone_cost,
+    init_backbone,
+    run_backbone,
+    validate_backbone,
+)
+from jaxcrys.nn.cspnet import CSPNetConfig
+from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.processes import discrete, gaussian, wrapped_normal
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.factors import Masks, masks_of, weighted_loss
 from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
-from jaxcrys.symmetry.tangent import orbit_mean, pull_back
-from jaxcrys.symmetry.wyckoff import free_mask
+from jaxcrys.symmetry.wyckoff import free_mask, multiplicity
 
 NUM_SPECIES = 118
 STEPS = 1000
 NETWORK_TIME = 1000.0
 """The network reads time on this scale, however many steps the processes have."""
+
+MISFIT_TIMES = (200, 300, 400)
+"""When :func:`misfit` looks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Config:
 
     Attributes:
         species: whether the elements are generated (de novo) or given (structure prediction).
-        network: size of the CSPNet.
+        network: which network, and its size.
         lattice_process: process of the free lattice coefficients.
         free_process: process of the free coordinates.
         species_process: process of the elements.
@@ -59,7 +68,7 @@ class Config:
     """
 
     species: Literal["generated", "given"] = "generated"
-    network: CSPNetConfig = CSPNetConfig()
+    network: BackboneConfig = CSPNetConfig()
     lattice_process: gaussian.MaskedGaussian = gaussian.MaskedGaussian(steps=STEPS, clip=10.0)
     free_process: wrapped_normal.WrappedNormal = wrapped_normal.WrappedNormal(steps=STEPS)
     species_process: discrete.Discrete = discrete.Discrete(
@@ -104,7 +113,7 @@ def validate(config: Config) -> None:
     Raises:
         InputError: naming the setting that cannot be used.
     """
-    cspnet.validate(config.network)
+    validate_backbone(config.network)
     gaussian.validate(config.lattice_process)
     wrapped_normal.validate(config.free_process)
     discrete.validate(config.species_process)
@@ -129,15 +138,7 @@ def fit(config: Config, crystals: Crystal) -> Config:
 
 def init(key: Key[jax.Array, ""], config: Config) -> Params:
     """Parameters of the network."""
-    crystal = Crystal(
-        group=jnp.ones(1, jnp.int32),
-        wyckoff=jnp.ones((1, 1), jnp.int32),
-        species=jnp.ones((1, 1), jnp.int32),
-        free=jnp.zeros((1, 1, 3)),
-        lattice=jnp.zeros((1, 6)),
-    )
-    cell = primitive_cell(crystal, CellShape(sites=1, atoms=1, images=1))
-    return jax.jit(CSPNet(config.network).init)(key, cell, crystal.lattice, jnp.zeros(1))
+    return init_backbone(key, config.network)
 
 
 def loss(
@@ -147,6 +148,7 @@ def loss(
     *,
     config: Config,
     shape: CellShape,
+    training: bool = False,
 ) -> tuple[Float[jax.Array, ""], Metrics]:
     """Denoising loss at a random time for each crystal."""
     batch = crystals.group.shape[0]
@@ -155,7 +157,8 @@ def loss(
     clean = _state(crystals, config)
     masks = masks_of(crystals)
     noisy, noise, score = jax.vmap(_corrupt, (None, 0, 0, 0, 0))(config, keys, clean, time, masks)
-    predicted = denoise(params, crystals, noisy, time, config=config, shape=shape)
+    dropout = jax.random.fold_in(key, batch) if training else None
+    predicted = denoise(params, crystals, noisy, time, config=config, shape=shape, dropout=dropout)
     lattice = jax.vmap(gaussian.loss, (None, 0, 0, 0))(
         config.lattice_process, predicted.lattice, noise, masks.lattice
     )
@@ -179,6 +182,34 @@ def loss(
         "species": config.species_weight,
     }
     return weighted_loss(metrics, weights), metrics
+
+
+def misfit(
+    params: Params,
+    keys: Key[jax.Array, "b"],
+    crystals: Crystal,
+    *,
+    config: Config,
+    shape: CellShape,
+) -> Float[jax.Array, "b"]:
+    """How badly the network recovers each crystal from its own noisy states.
+
+    The squared error of the score, a mean over atoms, at a few early times of the noise.
+    """
+    total = jnp.zeros(crystals.group.shape)
+    clean, masks = _state(crystals, config), masks_of(crystals)
+    for when in MISFIT_TIMES:
+        time = jnp.full(crystals.group.shape, when)
+        drawn = _factor_keys(jax.vmap(jax.random.fold_in, (0, None))(keys, when))
+        settings = dataclasses.replace(config, species="given")
+        noisy, _, score = jax.vmap(_corrupt, (None, 0, 0, 0, 0))(
+            settings, drawn, clean, time, masks
+        )
+        predicted = denoise(params, crystals, noisy, time, config=config, shape=shape)
+        squared = jnp.where(masks.free, (predicted.free - score) ** 2, 0).sum(-1)
+        total = total + (squared * multiplicity(crystals.wyckoff)).sum(-1)
+    atoms = jnp.maximum(multiplicity(crystals.wyckoff).sum(-1), 1)
+    return total / atoms / len(MISFIT_TIMES)
 
 
 def sample(
@@ -226,22 +257,18 @@ def denoise(
     *,
     config: Config,
     shape: CellShape,
+    dropout: Key[jax.Array, ""] | None = None,
 ) -> Prediction:
-    """Run the network on the full cells of noisy crystals; bring its answer back to the sites."""
+    """Run the network on noisy crystals."""
     occupied = templates.wyckoff > 0
     # The unknown class is one past the last element; the network knows it as atomic number 0.
     species = jnp.where(occupied, (state.species + 1) % (NUM_SPECIES + 1), 0)
-    noisy = dataclasses.replace(templates, species=species, free=state.free, lattice=state.lattice)
-    cell = primitive_cell(noisy, shape)
+    noisy = dataclasses.replace(_crystal(templates, state, config), species=species)
     clock = time.astype(jnp.float32) * (NETWORK_TIME / STEPS)
-    output = run_cspnet(config.network, params, cell, state.lattice, clock)
-    num_sites = templates.wyckoff.shape[-1]
-    atoms = (cell.site, cell.mask)
-    return Prediction(
-        lattice=output.lattice,
-        free=pull_back(output.vectors, cell.row, *atoms, num_sites=num_sites),
-        species=orbit_mean(output.logits[..., 1:], *atoms, num_sites=num_sites),
+    output = run_backbone(
+        config.network, params, noisy, state.lattice, clock, shape=shape, dropout=dropout
     )
+    return Prediction(lattice=output.lattice, free=output.free, species=output.species[..., 1:])
 
 
 Keys = dict[str, jax.Array]
@@ -375,12 +402,17 @@ def _generates_species(config: Config) -> bool:
     return config.species == "generated"
 
 
+def _cost(config: Config) -> Cost:
+    return backbone_cost(config.network)
+
+
 PRESETS = {
     "tiny": Config(network=CSPNetConfig(layers=3, channels=48, frequencies=12), sampler_steps=100),
     "small": Config(network=CSPNetConfig(layers=4, channels=128, frequencies=32)),
     "paper": Config(
         network=CSPNetConfig(layers=6, channels=512, frequencies=128, time_channels=256)
     ),
+    "orbit": Config(network=OrbitNetConfig(layers=4, channels=64)),
 }
 
 RECIPE = Recipe(
@@ -390,7 +422,8 @@ RECIPE = Recipe(
     fit=fit,
     init=init,
     loss=loss,
+    misfit=misfit,
     sample=sample,
     generates_species=_generates_species,
-    cost=full_cell_cost,
+    cost=_cost,
 )

@@ -17,13 +17,13 @@ import jax.numpy as jnp
 from jaxcrys.core.checkpoint import open_checkpoints
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import write_json
-from jaxcrys.core.settings import from_json, to_json
+from jaxcrys.core.settings import changed, from_json, to_json
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.storage import load_crystals, save_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import Params, Recipe, get_recipe
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +57,17 @@ class Model:
     templates: Crystal
     step: int
     run: Path
+
+
+def with_settings(model: Model, changes: dict[str, Any]) -> Model:
+    """The model with other settings, say of its sampler.
+
+    Raises:
+        InputError: for settings that do not exist or cannot be used.
+    """
+    settings = changed(model.config.settings, changes)
+    model.config.functions.validate(settings)
+    return dataclasses.replace(model, config=dataclasses.replace(model.config, settings=settings))
 
 
 def model_to_json(config: ModelConfig) -> dict[str, Any]:

@@ -1,12 +1,13 @@
-"""Flow matching of lattice and free coordinates on the orbit network: few steps, exact symmetry.
+"""Flow matching of lattice and free coordinates: few steps, exact symmetry.
 
 Group and Wyckoff positions are given. Free coordinates start uniform on their tori and go straight
 to the nearest of the equivalent descriptions of the data (``recipes.coupling``); lattice
 coefficients start from a normal distribution of the crystal family, with the volume that the
-elements suggest, and go straight as well (Lipman et al. 2023; Chen and Lipman 2024 for flows on
-manifolds). The network sees sites through their symmetry images; its vectors lie in the Wyckoff
-tangent spaces and its tensor has the symmetry of the family, so nothing is projected. With
-``species="generated"`` elements are drawn too, from a mask that is lifted site by site.
+elements suggest (``recipes.lattice_prior``), and go straight as well (Lipman et al. 2023; Chen and
+Lipman 2024 for flows on manifolds). The network sees sites through their symmetry images; the orbit
+network's vectors lie in the Wyckoff tangent spaces and its tensor has the symmetry of the family,
+so nothing is projected. With ``species="generated"`` elements are drawn too, from a mask that is
+lifted site by site; any part of them may be given.
 """
 
 import dataclasses
@@ -14,34 +15,45 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxcrys.core.elements import SYMBOLS
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
-from jaxcrys.crystal.buckets import orbit_cost
-from jaxcrys.crystal.expand import num_atoms
-from jaxcrys.crystal.orbit_graph import GraphShape, orbit_graph
+from jaxcrys.crystal.buckets import Cost
+from jaxcrys.crystal.expand import atomic_length
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.data.atomic_volume import fit_atomic_volumes
-from jaxcrys.geometry.lattice import BASIS, FAMILIES, matrix_from_coefficients
-from jaxcrys.nn import orbit_net
-from jaxcrys.nn.orbit_net import OrbitNet, OrbitNetConfig, run_orbit_net
+from jaxcrys.geometry.lattice import matrix_from_coefficients
+from jaxcrys.nn.backbone import (
+    BackboneConfig,
+    backbone_cost,
+    init_backbone,
+    run_backbone,
+    validate_backbone,
+)
+from jaxcrys.nn.cspnet import CSPNetConfig
+from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.processes import flow
+from jaxcrys.processes.flow import Flow
+from jaxcrys.recipes import lattice_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.coupling import couple
 from jaxcrys.recipes.factors import Masks, masks_of, weighted_loss
-from jaxcrys.symmetry.groups import constrain_lattice, lattice_mask
+from jaxcrys.recipes.lattice_prior import LatticePrior, from_standard, to_standard
+from jaxcrys.recipes.substitution import substitute
 from jaxcrys.symmetry.tables import load_tables, lookup
 from jaxcrys.symmetry.wyckoff import multiplicity
 
 NETWORK_TIME = 1000.0
 """The network reads time on this scale."""
 
-_SMALLEST_SCALE = 0.02
+ALL_KNOWN, NONE_KNOWN = 0.25, 0.5
+"""Where elements are generated: shares of training crystals that start with all of them, or none;
+the others start with a random part."""
+
+MISFIT_TIMES = (0.7, 0.8, 0.9)
+"""When :func:`misfit` looks: late enough to tell the crystal, early enough to be unsure."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,29 +62,22 @@ class Config:
 
     Attributes:
         species: whether the elements are generated (de novo) or given (structure prediction).
-        network: size of the orbit network.
-        neighbours: neighbours of each site that the network sees.
-        cutoff: largest distance of a neighbour, Å.
-        free_weight: weight of the coordinates in the loss; likewise the other two.
-        steps: network calls of the sampler.
-        haste: how much faster than the flow the coordinates go towards the end: 1 + haste · t.
-        volumes: volume of an atom of each element, Å^3; entry 0 for an unknown one.
-        lattice_mean: mean of each coefficient, for each crystal family.
-        lattice_scale: standard deviation of each.
+        network: which network, and its size.
+        flow: what the network learns, and how the sampler integrates.
+        lattice_weight: weight of the lattice in the loss; likewise the other two.
+        substitutions: share of training crystals that get similar elements in place of their own
+            (``recipes.substitution``).
+        prior: start of the lattices, from the training set.
     """
 
     species: Literal["generated", "given"] = "given"
-    network: OrbitNetConfig = OrbitNetConfig()
-    neighbours: int = 16
-    cutoff: float = 8.0
+    network: BackboneConfig = OrbitNetConfig()
+    flow: Flow = Flow()
     lattice_weight: float = 1.0
     free_weight: float = 1.0
     species_weight: float = 0.3
-    steps: int = 20
-    haste: float = 2.0
-    volumes: tuple[float, ...] = (20.0,) * len(SYMBOLS)
-    lattice_mean: tuple[tuple[float, ...], ...] = ((0.0,) * 6,) * len(FAMILIES)
-    lattice_scale: tuple[tuple[float, ...], ...] = ((0.1,) * 6,) * len(FAMILIES)
+    substitutions: float = 0.0
+    prior: LatticePrior = LatticePrior()
 
 
 @pytree
@@ -85,8 +90,26 @@ class State:
 
 
 @pytree
-class Velocity:
-    """Where the network says a crystal goes: per unit of time; and what its elements are."""
+class Example:
+    """A training example: a point of a path, and what the network is to say there.
+
+    Attributes:
+        crystals: the data, with the elements that are known at the start.
+        state: the point.
+        lattice: target of the lattice; likewise ``free``.
+        hidden: sites whose element is still unknown.
+    """
+
+    crystals: Crystal
+    state: State
+    lattice: Float[ArrayLike, "b 6"]
+    free: Float[ArrayLike, "b s 3"]
+    hidden: Bool[ArrayLike, "b s"]
+
+
+@pytree
+class Answer:
+    """What the network says: targets of the flow in standard units, and what the elements are."""
 
     lattice: Float[ArrayLike, "b 6"]
     free: Float[ArrayLike, "b s 3"]
@@ -99,58 +122,26 @@ def validate(config: Config) -> None:
     Raises:
         InputError: naming the setting that cannot be used.
     """
-    orbit_net.validate(config.network)
-    for name in ("steps", "neighbours"):
-        if getattr(config, name) < 1:
-            raise InputError(name, f"must be at least 1, got {getattr(config, name)}")
-    if not config.cutoff > 0:
-        raise InputError("cutoff", f"must be positive, got {config.cutoff}")
-    for name in ("lattice_weight", "free_weight", "species_weight", "haste"):
+    validate_backbone(config.network)
+    flow.validate(config.flow)
+    lattice_prior.validate(config.prior)
+    for name in ("lattice_weight", "free_weight", "species_weight"):
         if not getattr(config, name) >= 0:
             raise InputError(name, f"must not be negative, got {getattr(config, name)}")
-    if len(config.volumes) != len(SYMBOLS):
-        raise InputError("volumes", f"must have {len(SYMBOLS)} numbers, has {len(config.volumes)}")
-    for name in ("lattice_mean", "lattice_scale"):
-        if np.shape(getattr(config, name)) != (len(FAMILIES), 6):
-            raise InputError(name, f"must have six numbers for each of {len(FAMILIES)} families")
+    if not 0 <= config.substitutions <= 1:
+        raise InputError("substitutions", f"must be 0 to 1, got {config.substitutions}")
 
 
 def fit(config: Config, crystals: Crystal) -> Config:
     """Take atomic volumes, and the spread of the lattices of each family, from the data."""
-    volumes = fit_atomic_volumes(crystals)
-    atoms = np.asarray(num_atoms(crystals)).sum()
-    cells = np.exp(np.sqrt(3) * np.asarray(crystals.lattice, float)[:, 5]).sum()
-    volumes[0] = cells / atoms
-    config = dataclasses.replace(config, volumes=tuple(np.round(volumes, 4).tolist()))
-    known = crystals
-    if config.species == "generated":
-        known = dataclasses.replace(crystals, species=np.zeros_like(crystals.species))
-    values = np.asarray(_relative(known, config), float)
-    family = load_tables().group_family[np.asarray(crystals.group)]
-    mean, scale = np.zeros((2, len(FAMILIES), 6))
-    for index in range(len(FAMILIES)):
-        own = values[family == index]
-        # Families without data borrow the spread of all; what is fixed has none.
-        own = own if len(own) > 1 else values
-        mean[index], scale[index] = own.mean(0), np.maximum(own.std(0), _SMALLEST_SCALE)
-    return dataclasses.replace(
-        config,
-        lattice_mean=tuple(map(tuple, np.round(mean, 5).tolist())),
-        lattice_scale=tuple(map(tuple, np.round(scale, 5).tolist())),
-    )
+    known = config.species == "given"
+    prior = lattice_prior.fit_lattice_prior(crystals, species_known=known)
+    return dataclasses.replace(config, prior=prior)
 
 
 def init(key: Key[jax.Array, ""], config: Config) -> Params:
     """Parameters of the network."""
-    crystal = Crystal(
-        group=jnp.ones(1, jnp.int32),
-        wyckoff=jnp.ones((1, 1), jnp.int32),
-        species=jnp.ones((1, 1), jnp.int32),
-        free=jnp.zeros((1, 1, 3)),
-        lattice=jnp.zeros((1, 6)),
-    )
-    graph = orbit_graph(crystal, GraphShape(atoms=1, neighbours=config.neighbours))
-    return jax.jit(OrbitNet(config.network).init)(key, crystal, graph, jnp.zeros(1))
+    return init_backbone(key, config.network)
 
 
 def loss(
@@ -160,44 +151,64 @@ def loss(
     *,
     config: Config,
     shape: CellShape,
+    training: bool = False,
 ) -> tuple[Float[jax.Array, ""], Metrics]:
-    """Squared error of the velocity at a random time for each crystal."""
+    """Squared error of the network at a random time for each crystal."""
     batch = crystals.group.shape[0]
     keys = _keys(jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch)))
-    time = jax.vmap(jax.random.uniform)(keys["time"])
+    time = jax.vmap(flow.draw_time, (None, 0))(config.flow, keys["time"])
+    if training and config.substitutions:
+        crystals = jax.vmap(substitute, (0, 0, None, None))(
+            keys["substitution"], crystals, config.prior, config.substitutions
+        )
+    example = _example(keys, crystals, time, config)
+    dropout = jax.random.fold_in(key, batch) if training else None
+    said = predict(
+        params, example.crystals, example.state, time,
+        config=config, shape=shape, dropout=dropout,
+    )  # fmt: skip
+    free, lattice = _errors(example, said, config)
     masks = masks_of(crystals)
-    first = _prior(keys, crystals, masks)
-    start, end = couple(crystals, first.free)
-    free_way = flow.way(start, end, masks.free, periodic=True)
-    hidden = jax.vmap(lambda k, t: jax.random.uniform(k, masks.species.shape[1:]) >= t)(
-        keys["species"], time
-    )
-    hidden &= masks.species & (config.species == "generated")
-    known = dataclasses.replace(crystals, species=jnp.where(hidden, 0, crystals.species))
-    target = _standard(known if config.species == "given" else _unknown(known), config)
-    lattice_way = flow.way(first.lattice, target, masks.lattice, periodic=False)
-    state = State(
-        lattice=flow.point(first.lattice, lattice_way, time[:, None], periodic=False),
-        free=flow.point(start, free_way, time[:, None, None], periodic=True),
-        species=known.species,
-    )
-    velocity = predict(params, crystals, state, time, config=config, shape=shape)
-    lattice_error = jnp.where(masks.lattice, velocity.lattice - lattice_way, 0)
-    free_error = _in_atomic_radii(crystals, state, velocity.free - free_way, config)
     metrics = {
-        "lattice": ((lattice_error**2).sum(), masks.lattice.sum().astype(jnp.float32)),
-        "free": ((free_error**2).sum(), masks.free.sum().astype(jnp.float32)),
+        "lattice": (lattice.sum(), masks.lattice.sum().astype(jnp.float32)),
+        "free": (free.sum(), masks.free.sum().astype(jnp.float32)),
     }
     if config.species == "generated":
-        logs = jax.nn.log_softmax(velocity.species)
+        logs = jax.nn.log_softmax(said.species)
         right = jnp.take_along_axis(logs, crystals.species[..., None], -1)[..., 0]
-        metrics["species"] = -jnp.where(hidden, right, 0).sum(), hidden.sum().astype(jnp.float32)
+        count = example.hidden.sum().astype(jnp.float32)
+        metrics["species"] = -jnp.where(example.hidden, right, 0).sum(), count
     weights = {
         "lattice": config.lattice_weight,
         "free": config.free_weight,
         "species": config.species_weight,
     }
     return weighted_loss(metrics, weights), metrics
+
+
+def misfit(
+    params: Params,
+    keys: Key[jax.Array, "b"],
+    crystals: Crystal,
+    *,
+    config: Config,
+    shape: CellShape,
+) -> Float[jax.Array, "b"]:
+    """How badly the network recovers each crystal from its own disturbed states.
+
+    The squared error of the free coordinates, a mean over atoms, at a few late times. Crystals as
+    the network expects them have a small one: it stands in for an energy where there is none.
+    """
+    total = jnp.zeros(crystals.group.shape)
+    for number, when in enumerate(MISFIT_TIMES):
+        drawn = _keys(jax.vmap(jax.random.fold_in, (0, None))(keys, number))
+        time = jnp.full(crystals.group.shape, when)
+        example = _example(drawn, crystals, time, dataclasses.replace(config, species="given"))
+        said = predict(params, crystals, example.state, time, config=config, shape=shape)
+        free, _ = _errors(example, said, config)
+        total = total + (free.sum(-1) * multiplicity(crystals.wyckoff)).sum(-1)
+    atoms = jnp.maximum(multiplicity(crystals.wyckoff).sum(-1), 1)
+    return total / atoms / len(MISFIT_TIMES)
 
 
 def sample(
@@ -208,39 +219,42 @@ def sample(
     config: Config,
     shape: CellShape,
 ) -> Crystal:
-    """Follow the flow from a random start, in ``config.steps`` network calls.
+    """Follow the flow from a random start.
 
     Elements that the templates give are kept; sites with species 0 are filled, which a recipe
     trained with given species cannot do. ``free`` and ``lattice`` of the templates are ignored.
     """
     masks = masks_of(templates)
-    streams_of = _keys(keys)
-    state = _prior(streams_of, templates, masks)
-    state = dataclasses.replace(state, species=templates.species)
-    step = 1 / config.steps
+    first = _prior(_keys(keys), templates, masks)
+    step = 1 / config.flow.steps
+
+    def ask(state: State, time: jax.Array) -> Answer:
+        """Velocities at a state; logits as they are."""
+        times = jnp.full(templates.group.shape, time)
+        said = predict(params, templates, state, times, config=config, shape=shape)
+        return dataclasses.replace(
+            said,
+            lattice=flow.velocity_of(config.flow, said.lattice, time),
+            free=flow.velocity_of(config.flow, said.free, time),
+        )
 
     def one_step(state: State, index: jax.Array) -> tuple[State, None]:
         now = index * step
-        time = jnp.full(templates.group.shape, now)
-        velocity = predict(params, templates, state, time, config=config, shape=shape)
-        lattice = flow.step(
-            state.lattice, velocity.lattice, now, step, masks.lattice, periodic=False
-        )
-        free = flow.step(
-            state.free, velocity.free, now, step, masks.free, periodic=True, haste=config.haste
-        )
-        step_keys = jax.vmap(jax.random.fold_in, (0, None))(streams_of["species"], index)
-        last = index == config.steps - 1
+        velocity = ask(state, now)
+        if config.flow.integrator == "midpoint":
+            half = _move(state, velocity, now, step / 2, masks, haste=0.0)
+            velocity = ask(half, now + step / 2)
+        moved = _move(state, velocity, now, step, masks, haste=config.flow.haste)
+        step_keys = _keys(jax.vmap(jax.random.fold_in, (0, None))(keys, index))
+        if config.flow.churn:
+            moved = _redraw(step_keys, moved, velocity, now + step, step, masks, config.flow)
+        last = index == config.flow.steps - 1
         species = jax.vmap(_reveal, (0, 0, 0, None, None))(
-            step_keys, state.species, velocity.species, step / (1 - now), last
+            step_keys["species"], state.species, velocity.species, step / (1 - now), last
         )
-        return State(
-            lattice=lattice,
-            free=free,
-            species=jnp.where(masks.species, species, 0),
-        ), None
+        return dataclasses.replace(moved, species=jnp.where(masks.species, species, 0)), None
 
-    state, _ = jax.lax.scan(one_step, state, jnp.arange(config.steps))
+    state, _ = jax.lax.scan(one_step, first, jnp.arange(config.flow.steps))
     return _crystal(templates, state, config)
 
 
@@ -252,47 +266,128 @@ def predict(
     *,
     config: Config,
     shape: CellShape,
-) -> Velocity:
-    """Run the network on crystals on their way.
-
-    Its vectors, in units of the cube root of the volume per atom, become changes of the free
-    coordinates by the lattice and the integer left inverse of the tangent basis; its tensor becomes
-    a change of the lattice coefficients by the basis B_i.
-    """
+    dropout: Key[jax.Array, ""] | None = None,
+) -> Answer:
+    """Run the network on crystals on their way."""
     crystal = _crystal(templates, state, config)
-    graph = orbit_graph(
-        crystal,
-        GraphShape(atoms=shape.atoms, neighbours=config.neighbours),
-        cutoff=config.cutoff,
-    )
-    output = run_orbit_net(config.network, params, crystal, graph, NETWORK_TIME * time)
-    inverse = matrix_from_coefficients(-crystal.lattice)
-    length = _atomic_length(crystal)[:, None, None]
-    frac = (length * output.vectors)[..., :, None] * inverse[:, None]
-    left = lookup(load_tables().position_left_inverse, crystal.wyckoff).astype(frac.dtype)
-    free = (left * frac.sum(-2)[..., None, :]).sum(-1)
-    basis = jnp.asarray(BASIS, output.tensor.dtype)
-    return Velocity(
-        lattice=jnp.einsum("bij,kij->bk", output.tensor, basis),
-        free=free,
-        species=output.logits,
-    )
+    output = run_backbone(
+        config.network, params, crystal, state.lattice, NETWORK_TIME * time,
+        shape=shape, dropout=dropout,
+    )  # fmt: skip
+    return Answer(lattice=output.lattice, free=output.free, species=output.species)
 
 
 def _keys(keys: Key[jax.Array, "b"]) -> dict[str, jax.Array]:
     """For each sample one key for each use of randomness."""
-    return jax.vmap(lambda key: streams(key, "time", "lattice", "free", "species"))(keys)
+    names = ("time", "lattice", "free", "species", "known", "substitution")
+    return jax.vmap(lambda key: streams(key, *names))(keys)
+
+
+def _example(
+    keys: dict[str, jax.Array], crystals: Crystal, time: Float[jax.Array, "b"], config: Config
+) -> Example:
+    """A point of a path to each crystal."""
+    masks = masks_of(crystals)
+    start_species, species = crystals.species, crystals.species
+    if config.species == "generated":
+        given = jax.vmap(_given)(keys["known"], crystals.species)
+        lifted = jax.vmap(lambda k, t: jax.random.uniform(k, masks.species.shape[1:]) < t)(
+            keys["species"], time
+        )
+        start_species = jnp.where(given, crystals.species, 0)
+        species = jnp.where(given | lifted, crystals.species, 0)
+    known = dataclasses.replace(crystals, species=start_species)
+    first = _prior(keys, known, masks)
+    start, end = couple(crystals, first.free)
+    free = flow.way(start, end, masks.free, periodic=True)
+    goal = to_standard(known, config.prior)
+    lattice = flow.way(first.lattice, goal, masks.lattice, periodic=False)
+    state = State(
+        lattice=flow.point(first.lattice, lattice, time[:, None], periodic=False),
+        free=flow.point(start, free, time[:, None, None], periodic=True),
+        species=species,
+    )
+    return Example(
+        crystals=known,
+        state=state,
+        lattice=flow.target(config.flow, lattice, time[:, None]),
+        free=flow.target(config.flow, free, time[:, None, None]),
+        hidden=masks.species & (species == 0),
+    )
+
+
+def _given(key: Key[jax.Array, ""], species: Int[ArrayLike, "s"]) -> Bool[ArrayLike, "s"]:
+    """Sites whose element is given at the start: all, none, or a random part of them."""
+    which, share, sites = jax.random.split(key, 3)
+    kind = jax.random.uniform(which)
+    part = jax.random.uniform(sites, species.shape) < jax.random.uniform(share)
+    return (kind < ALL_KNOWN) | (part & (kind >= ALL_KNOWN + NONE_KNOWN))
+
+
+def _errors(
+    example: Example, said: Answer, config: Config
+) -> tuple[Float[ArrayLike, "b s"], Float[ArrayLike, "b"]]:
+    """Squared errors of each site's coordinates, in atomic lengths, and of each lattice."""
+    masks = masks_of(example.crystals)
+    lattice = jnp.where(masks.lattice, said.lattice - example.lattice, 0)
+    crystal = _crystal(example.crystals, example.state, config)
+    vectors = _cartesian(crystal, said.free - example.free)
+    free = jnp.where(masks.free.any(-1), (vectors**2).sum(-1), 0)
+    return free, (lattice**2).sum(-1)
 
 
 def _prior(keys: dict[str, jax.Array], crystals: Crystal, masks: Masks) -> State:
-    """Uniform coordinates, normal lattice coefficients, unknown elements."""
+    """Uniform coordinates, normal lattice coefficients, the elements that are given."""
     free = jax.vmap(lambda key: jax.random.uniform(key, masks.free.shape[1:]))(keys["free"])
     lattice = jax.vmap(lambda key: jax.random.normal(key, (6,)))(keys["lattice"])
     return State(
         lattice=jnp.where(masks.lattice, lattice, 0),
         free=jnp.where(masks.free, free, 0),
-        species=jnp.zeros_like(crystals.species),
+        species=crystals.species,
     )
+
+
+def _move(
+    state: State,
+    velocity: Answer,
+    now: jax.Array,
+    step: float,
+    masks: Masks,
+    *,
+    haste: float,
+) -> State:
+    """One step; the coordinates make haste, the lattice does not."""
+    return dataclasses.replace(
+        state,
+        lattice=flow.step(
+            state.lattice, velocity.lattice, now, step, masks.lattice, periodic=False
+        ),
+        free=flow.step(
+            state.free, velocity.free, now, step, masks.free, periodic=True, haste=haste
+        ),
+    )
+
+
+def _redraw(
+    keys: dict[str, jax.Array],
+    state: State,
+    velocity: Answer,
+    now: jax.Array,
+    step: float,
+    masks: Masks,
+    settings: Flow,
+) -> State:
+    """Redraw a part of the start."""
+    start = state.lattice - now * velocity.lattice
+
+    def one(key, x, start, mask, periodic):
+        return flow.redraw(settings, key, x, start, now, step, mask, periodic=periodic)
+
+    lattice = jax.vmap(one, (0, 0, 0, 0, None))(
+        keys["lattice"], state.lattice, start, masks.lattice, False
+    )
+    free = jax.vmap(one, (0, 0, 0, 0, None))(keys["free"], state.free, state.free, masks.free, True)
+    return dataclasses.replace(state, lattice=lattice, free=free)
 
 
 def _reveal(
@@ -310,84 +405,41 @@ def _reveal(
     return jnp.where((species == 0) & chosen, drawn, species).astype(species.dtype)
 
 
-def _unknown(crystals: Crystal) -> Crystal:
-    return dataclasses.replace(crystals, species=jnp.zeros_like(crystals.species))
-
-
-def _relative(crystals: Crystal, config: Config) -> Float[ArrayLike, "b 6"]:
-    """Lattice coefficients with k6 relative to the volume that the elements suggest."""
-    return crystals.lattice - _expected_size(crystals, config)
-
-
-def _expected_size(crystals: Crystal, config: Config) -> Float[ArrayLike, "b 6"]:
-    """The k6 of a cell filled by its atoms' volumes: ln V / √3."""
-    xp = jnp if isinstance(crystals.lattice, jax.Array) else np
-    volumes = lookup(np.asarray(config.volumes, np.float32), xp.asarray(crystals.species))
-    total = (volumes * multiplicity(crystals.wyckoff)).sum(-1)
-    return (
-        xp.log(xp.maximum(total, 1.0))[..., None]
-        / np.sqrt(3, dtype=np.float32)
-        * np.eye(6, dtype=np.float32)[5]
-    )
-
-
-def _standard(crystals: Crystal, config: Config) -> Float[ArrayLike, "b 6"]:
-    """Coefficients in units of their family's spread, 0 where the group fixes them."""
-    mean, scale = _family_statistics(crystals, config)
-    values = (_relative(crystals, config) - mean) / scale
-    return jnp.where(lattice_mask(crystals.group), values, 0)
-
-
-def _family_statistics(crystals: Crystal, config: Config) -> tuple[jax.Array, jax.Array]:
-    family = lookup(load_tables().group_family, crystals.group)
-    mean, scale = (np.asarray(x, np.float32) for x in (config.lattice_mean, config.lattice_scale))
-    return lookup(mean, family), lookup(scale, family)
-
-
 def _crystal(templates: Crystal, state: State, config: Config) -> Crystal:
-    """The crystal that a state describes."""
-    mean, scale = _family_statistics(templates, config)
-    sized = templates
-    if config.species == "generated":  # the elements come too late to suggest a volume
-        sized = _unknown(templates)
-    lattice = state.lattice * scale + mean + _expected_size(sized, config)
+    """The crystal that a state describes; ``templates`` say which elements the start knew."""
     return Crystal(
         group=templates.group,
         wyckoff=templates.wyckoff,
         species=state.species,
         free=state.free,
-        lattice=constrain_lattice(lattice, templates.group),
+        lattice=from_standard(state.lattice, templates, config.prior),
     )
 
 
-def _atomic_length(crystals: Crystal) -> Float[ArrayLike, "b"]:
-    """Cube root of the volume per atom, Å."""
-    atoms = jnp.maximum(num_atoms(crystals), 1).astype(crystals.lattice.dtype)
-    return jnp.exp(crystals.lattice[..., 5] / np.sqrt(3)) / atoms ** (1 / 3)
-
-
-def _in_atomic_radii(
-    templates: Crystal, state: State, free: Float[ArrayLike, "b s 3"], config: Config
-) -> Float[ArrayLike, "b s 3"]:
+def _cartesian(crystal: Crystal, free: Float[ArrayLike, "b s 3"]) -> Float[ArrayLike, "b s 3"]:
     """Changes of free coordinates as Cartesian vectors in units of the atomic length."""
-    crystal = _crystal(templates, state, config)
     tables = load_tables()
     first = lookup(tables.position_first_row, crystal.wyckoff)
     linear = lookup(tables.row_linear, first).astype(free.dtype)
     frac = (linear * free[..., None, :]).sum(-1)
     lattice = matrix_from_coefficients(crystal.lattice)
     vectors = (frac[..., :, None] * lattice[:, None]).sum(-2)
-    return vectors / _atomic_length(crystal)[:, None, None]
+    return vectors / atomic_length(crystal)[:, None, None]
 
 
 def _generates_species(config: Config) -> bool:
     return config.species == "generated"
 
 
+def _cost(config: Config) -> Cost:
+    return backbone_cost(config.network)
+
+
 PRESETS = {
-    "tiny": Config(network=OrbitNetConfig(layers=2, channels=32, radial=12, filters=4)),
-    "small": Config(network=OrbitNetConfig(layers=4, channels=64)),
-    "base": Config(network=OrbitNetConfig(layers=5, channels=128, degree=2), neighbours=24),
+    "tiny": Config(network=OrbitNetConfig(layers=2, channels=32, heads=4, neighbours=24)),
+    "small": Config(network=OrbitNetConfig(layers=4, channels=64, dropout=0.1)),
+    "base": Config(network=OrbitNetConfig(layers=6, channels=128, dropout=0.1)),
+    "full_cell": Config(network=CSPNetConfig(layers=4, channels=96, frequencies=24)),
 }
 
 RECIPE = Recipe(
@@ -397,7 +449,8 @@ RECIPE = Recipe(
     fit=fit,
     init=init,
     loss=loss,
+    misfit=misfit,
     sample=sample,
     generates_species=_generates_species,
-    cost=orbit_cost,
+    cost=_cost,
 )

@@ -7,6 +7,7 @@ OUT/table.csv            one row for each sample
 OUT/run.json             how they were made
 """
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -24,9 +25,11 @@ from jaxcrys.core.versions import library_versions
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.model import Model, model_to_json
-from jaxcrys.sampling.draw import draw_batch, make_batches
+from jaxcrys.sampling.draw import Drawn, Draws, draw_batch, make_batches
 from jaxcrys.sampling.report import read_rows, report_rows, write_report
 from jaxcrys.sampling.wish import Wish, plan
+
+_COLUMNS = ("request", "candidate", "score")
 
 
 def generate(
@@ -35,6 +38,9 @@ def generate(
     *,
     num: int,
     seed: int = 0,
+    candidates: int = 1,
+    keep: int = 1,
+    clash_steps: int = 0,
     batch_size: int = 64,
     wish: Wish | None = None,
     progress: Progress | None = None,
@@ -43,6 +49,19 @@ def generate(
 
     An interrupted call with the same arguments goes on with the batches that are still missing. A
     finished folder made with the same arguments is left as it is.
+
+    Args:
+        model: the generator.
+        out: folder to write.
+        num: how many samples.
+        seed: of all random numbers.
+        candidates: draws for each sample, of which the best by score are kept (``sampling.rank``).
+        keep: how many of them; the set then has num times as many crystals, the best first.
+        clash_steps: steps by which atoms that are too near each other are moved apart
+            (``crystal.feasibility``).
+        batch_size: samples that are drawn at a time.
+        wish: which templates; by default those of the training set.
+        progress: told how far it is.
 
     Returns:
         The rows of the table.
@@ -55,9 +74,15 @@ def generate(
     progress = progress or Progress()
     if num < 1:
         raise InputError("--num", f"must be at least 1, got {num}")
-    if batch_size < 1:
-        raise InputError("--batch-size", f"must be at least 1, got {batch_size}")
-    record = _record(model, num=num, seed=seed, batch_size=batch_size, wish=wish)
+    for name, value in (("batch-size", batch_size), ("candidates", candidates), ("keep", keep)):
+        if value < 1:
+            raise InputError(f"--{name}", f"must be at least 1, got {value}")
+    if keep > candidates:
+        raise InputError("--keep", f"keeps {keep} of {candidates} candidates", "draw more of them")
+    if clash_steps < 0:
+        raise InputError("--clash-steps", f"must not be negative, got {clash_steps}")
+    draws = Draws(seed=seed, candidates=candidates, keep=keep, clash_steps=clash_steps)
+    record = _record(model, num=num, draws=draws, batch_size=batch_size, wish=wish)
     store = ChunkStore(out.parent / f".{out.name}.work", _digest(record))
     rows = _finished(out, record) if out.exists() else None
     sweep_partials(out)  # of a call that was killed
@@ -70,12 +95,13 @@ def generate(
     with progress.bar("generating", total=num) as bar:
         for number, batch in enumerate(batches):
             if not store.has(number):
-                drawn = draw_batch(model, templates, batch, seed=seed, batch_size=batch_size)
-                store.save(number, {**vars(drawn), "index": batch.indices})
+                drawn = draw_batch(model, templates, batch, draws, batch_size=batch_size)
+                store.save(number, vars(drawn.crystals) | _columns(drawn))
             bar.advance(len(batch.indices))
-    crystals = _join([store.load(number) for number in range(len(batches))])
-    with progress.bar("describing", total=num) as bar:
-        rows = report_rows(crystals, seed=seed, advance=bar.advance)
+    crystals, columns = _join([store.load(number) for number in range(len(batches))])
+    shown = columns if candidates > 1 else {}
+    with progress.bar("describing", total=len(crystals.group)) as bar:
+        rows = report_rows(crystals, seed=seed, more=shown, advance=bar.advance)
     with atomic_path(out) as partial:
         write_report(partial, crystals, rows)
         write_json(partial / "run.json", record)
@@ -108,10 +134,10 @@ def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
     return templates
 
 
-def _record(model: Model, *, num: int, seed: int, batch_size: int, wish: Wish) -> dict[str, Any]:
+def _record(model: Model, *, num: int, draws: Draws, batch_size: int, wish: Wish) -> dict[str, Any]:
     return {
         "num": num,
-        "seed": seed,
+        **dataclasses.asdict(draws),
         "batch_size": batch_size,
         "space_groups": list(wish.groups),
         "template": wish.template,
@@ -156,8 +182,13 @@ def _finished(out: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
     return read_rows(out)
 
 
-def _join(chunks: list[dict[str, np.ndarray]]) -> Crystal:
-    """All batches in the order of the samples."""
+def _columns(drawn: Drawn) -> dict[str, np.ndarray]:
+    return {name: getattr(drawn, name) for name in _COLUMNS}
+
+
+def _join(chunks: list[dict[str, np.ndarray]]) -> tuple[Crystal, dict[str, np.ndarray]]:
+    """All batches in the order of the samples: crystals, and columns of the table."""
     joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    order = np.argsort(joined.pop("index"))
-    return take(Crystal(**joined), order)
+    joined = take(joined, np.argsort(joined["request"], kind="stable"))
+    columns = {name: joined.pop(name) for name in _COLUMNS}
+    return Crystal(**joined), columns

@@ -1,7 +1,7 @@
 """The files of a generated set: table, unit cells, CIFs."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
+from jaxcrys.core.typing import ArrayLike
 from jaxcrys.crystal.build import validate
 from jaxcrys.crystal.cif import to_cif
 from jaxcrys.crystal.convert import detect_group, to_atoms
@@ -50,22 +51,33 @@ def exact(crystals: Crystal) -> Crystal:
 
 
 def report_rows(
-    crystals: Crystal, *, seed: int, advance: Callable[[], None]
+    crystals: Crystal,
+    *,
+    seed: int,
+    more: Mapping[str, ArrayLike],
+    advance: Callable[[], None],
 ) -> list[dict[str, Any]]:
     """One row for each crystal: what was asked, what spglib finds, and its geometry.
 
     ``status`` is ``ok``, or says what is wrong with a sample that has no unit cell.
+
+    Args:
+        crystals: a batch.
+        seed: they were drawn with.
+        more: further columns.
+        advance: called after each.
     """
     crystals = exact(crystals)
     rows = []
     for index in range(len(crystals.group)):
-        rows.append(_row(take(crystals, index), index, seed))
+        own = {name: values[index].item() for name, values in more.items()}
+        rows.append(_row(take(crystals, index), index, seed, own))
         advance()
     return rows
 
 
-def _row(crystal: Crystal, index: int, seed: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": crystal_id(index), "seed": seed, "status": OK}
+def _row(crystal: Crystal, index: int, seed: int, more: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": crystal_id(index), "seed": seed, **more, "status": OK}
     row["group"] = int(crystal.group)
     detected = dict.fromkeys((f"group_{symprec}" for symprec in SYMPRECS), "")
     try:

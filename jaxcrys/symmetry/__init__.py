@@ -25,6 +25,7 @@ from jaxcrys.symmetry.group_bits import (
 from jaxcrys.symmetry.groups import (
     constrain_lattice,
     crystal_family,
+    crystal_system,
     lattice_fixed,
     lattice_mask,
     operations,
@@ -126,6 +127,7 @@ __all__ = [
     "coordinate_texts",
     "count_self_maps",
     "crystal_family",
+    "crystal_system",
     "degrees_of_freedom",
     "description_row",
     "enantiomorph",

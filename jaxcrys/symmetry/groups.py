@@ -7,6 +7,8 @@ from jaxcrys.geometry.lattice import FAMILIES, FAMILY_FIXED, FAMILY_MASK
 from jaxcrys.symmetry.tables import check_group, load_tables, lookup
 from jaxcrys.symmetry.wyckoff import general_position
 
+TRIGONAL = range(143, 168)
+
 
 def spaced_symbol(group: int) -> str:
     """Hermann-Mauguin symbol of the standard setting with spaces, as CIF wants it.
@@ -39,6 +41,16 @@ def crystal_family(group: int) -> str:
         'hexagonal'
     """
     return FAMILIES[load_tables().group_family[check_group(group)]]
+
+
+def crystal_system(group: int) -> str:
+    """One of the seven crystal systems; trigonal and hexagonal groups share a family.
+
+    Example:
+        >>> crystal_system(166), crystal_system(194)
+        ('trigonal', 'hexagonal')
+    """
+    return "trigonal" if group in TRIGONAL else crystal_family(group)
 
 
 def lattice_mask(group: Int[ArrayLike, "*b"]) -> Bool[ArrayLike, "*b 6"]:

@@ -14,6 +14,7 @@ class TrainingConfig:
         batch_size: crystals in a step, over all devices.
         learning_rate: peak of the schedule: linear warm-up, then a cosine down to a hundredth.
         warmup_steps: length of the warm-up.
+        weight_decay: share of each parameter, times the learning rate, that a step takes away.
         clip_norm: largest global norm of a gradient.
         ema_decay: decay of the exponential moving average of the parameters; validation and
             sampling use the average.
@@ -28,6 +29,7 @@ class TrainingConfig:
     batch_size: int = 64
     learning_rate: float = 1e-3
     warmup_steps: int = 500
+    weight_decay: float = 0.0
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     checkpoint_every: int = 1000
@@ -51,6 +53,8 @@ def validate(config: TrainingConfig) -> None:
             raise InputError(name, f"must be at least 1, got {getattr(config, name)}")
     if not config.learning_rate > 0:
         raise InputError("learning_rate", f"must be positive, got {config.learning_rate}")
+    if not config.weight_decay >= 0:
+        raise InputError("weight_decay", f"must not be negative, got {config.weight_decay}")
     if not 0 <= config.ema_decay < 1:
         raise InputError("ema_decay", f"must be in [0, 1), got {config.ema_decay}")
     if config.checkpoint_every % config.log_every:

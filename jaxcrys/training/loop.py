@@ -180,7 +180,7 @@ def _fit_model(
     return ModelConfig(
         recipe=recipe,
         settings=get_recipe(recipe).fit(settings, crystals),
-        shapes=choose_shapes(both, limit=config.max_shapes, cost=get_recipe(recipe).cost),
+        shapes=choose_shapes(both, limit=config.max_shapes, cost=get_recipe(recipe).cost(settings)),
         sites=both.wyckoff.shape[-1],
     )
 

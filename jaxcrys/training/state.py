@@ -46,10 +46,9 @@ def learning_rate(config: TrainingConfig) -> optax.Schedule:
 
 
 def optimiser(config: TrainingConfig) -> optax.GradientTransformation:
-    """Adam with clipped gradients."""
-    return optax.chain(
-        optax.clip_by_global_norm(config.clip_norm), optax.adam(learning_rate(config))
-    )
+    """Adam with clipped gradients and decoupled weight decay (Loshchilov and Hutter 2019)."""
+    adam = optax.adamw(learning_rate(config), weight_decay=config.weight_decay)
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
 
 def init_state(model: ModelConfig, config: TrainingConfig) -> TrainState:
@@ -77,7 +76,7 @@ def make_step(
         key = jax.random.fold_in(stream(jax.random.key(config.seed), "noise"), state.step)
         gradient = jax.value_and_grad(model.functions.loss, has_aux=True)
         (loss, metrics), grads = gradient(
-            state.params, key, crystals, config=model.settings, shape=shape
+            state.params, key, crystals, config=model.settings, shape=shape, training=True
         )
         updates, moments = optimise.update(grads, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)

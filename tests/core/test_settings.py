@@ -50,3 +50,33 @@ def test_whole_numbers_may_stand_for_floats():
 def test_mistakes_are_named(values, message):
     with pytest.raises(InputError, match=message):
         from_json(Outer, values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    radius: float = 1.0
+    kind: Literal["round"] = "round"
+
+
+@dataclasses.dataclass(frozen=True)
+class Square:
+    kind: Literal["square"] = "square"
+    side: float = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    shape: Round | Square = Round()
+
+
+@pytest.mark.parametrize("shape", [Round(3.0), Square(side=0.5)])
+def test_one_of_several_kinds_comes_back_as_itself(shape):
+    values = json.loads(json.dumps(to_json(Holder(shape))))
+    assert from_json(Holder, values) == Holder(shape)
+
+
+def test_unknown_kinds_are_named():
+    with pytest.raises(InputError, match="must be one of 'round', 'square'"):
+        from_json(Holder, {"shape": {"kind": "oval"}})
+    with pytest.raises(InputError, match="no setting 'radius'"):
+        from_json(Holder, {"shape": {"kind": "square", "radius": 1.0}})

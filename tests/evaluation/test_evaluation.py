@@ -13,6 +13,7 @@ from jaxcrys.crystal.convert import to_structure
 from jaxcrys.evaluation import (
     check_symmetry,
     composition_valid,
+    distances_plausible,
     match_rate,
     match_structures,
     structure_valid,
@@ -42,6 +43,13 @@ def test_matching_is_pymatgens_with_the_published_tolerances():
     assert 0 < found[1] < 0.1
 
 
+def test_many_processes_say_the_same():
+    predictions = stack_crystals([moved(x) for x in (0.305, 0.29, 0.05)] * 7)
+    references = stack_crystals([RUTILE] * 21)
+    alone = match_structures(predictions, references)
+    assert match_structures(predictions, references, workers=2) == alone
+
+
 @pytest.mark.parametrize("k5", [9.0, -9.0, 40.0, np.nan])
 def test_collapsed_cells_match_nothing_and_end_at_once(k5):
     lattice = np.array(RUTILE.lattice)
@@ -54,6 +62,29 @@ def test_no_match_at_all():
     rate, error = match_rate([None, None])
     assert rate == 0
     assert np.isnan(error)
+
+
+def test_plausible_distances_follow_pymatgens_radii():
+    """By brute force over pymatgen's neighbours and its atomic radii."""
+    random = np.random.default_rng(3)
+    verdicts = set()
+    for group in (2, 14, 62, 136, 166, 225):
+        crystal = random_crystal(random, group=group, sites=2, most_atoms=8)
+        lattice = np.array(crystal.lattice)
+        lattice[5] += random.normal() * 0.4
+        crystal = dataclasses.replace(crystal, lattice=lattice)
+        crystal.species[:] = np.where(crystal.species > 0, random.integers(3, 80, 2), 0)
+        structure = to_structure(crystal)
+        expected = all(
+            neighbour.nn_distance
+            >= 0.5 * (0.7 + site.specie.atomic_radius + neighbour.specie.atomic_radius)
+            for site in structure
+            for neighbour in structure.get_neighbors(site, 4.0)
+            if site.specie.atomic_radius and neighbour.specie.atomic_radius
+        )
+        assert distances_plausible(crystal) == expected
+        verdicts.add(expected)
+    assert verdicts == {True, False}
 
 
 def test_close_atoms_are_not_valid():

@@ -1,47 +1,93 @@
-"""Turning and coupling of features against e3nn's own spherical harmonics."""
+"""Couplings and edge features against e3nn's own representations."""
+
+import dataclasses
+import itertools
 
 import e3nn_jax as e3nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcrys.nn.equivariant import Images, couples, coupling, rotation_matrices, turn
+from jaxcrys.core.pytree import take
+from jaxcrys.crystal.orbit_graph import GraphShape, orbit_graph
+from jaxcrys.crystal.primitive import num_primitive_atoms
+from jaxcrys.nn.equivariant import coupling, crystal_mean, edge_basis, images_of
 from jaxcrys.symmetry.rotations import cartesian_rotations
+from tests.crystals import random_crystals
 
-POINTS = np.random.default_rng(0).normal(size=(9, 3))
-
-
-def harmonics(degree, points):
-    irreps = e3nn.Irreps([(1, (degree, (-1) ** degree))])
-    return np.asarray(e3nn.spherical_harmonics(irreps, jnp.asarray(points), normalize=True).array)
+CRYSTALS = random_crystals(6, sites=2, seed=7)
+SHAPE = GraphShape(atoms=int(num_primitive_atoms(CRYSTALS).max()), neighbours=12)
 
 
-@pytest.mark.parametrize("degree", [1, 2, 3])
-def test_matrices_turn_spherical_harmonics(degree):
-    for matrix, rotation in zip(rotation_matrices(degree), cartesian_rotations(), strict=True):
-        expected = harmonics(degree, POINTS @ rotation.T)
-        np.testing.assert_allclose(harmonics(degree, POINTS) @ matrix.T, expected, atol=1e-5)
+def matrices(degree):
+    """e3nn's representation of the rotations that crystals have."""
+    irrep = e3nn.Irrep(degree, (-1) ** degree)
+    return np.asarray(irrep.D_from_matrix(jnp.asarray(cartesian_rotations(), jnp.float32)))
 
 
 @pytest.mark.parametrize("path", [(1, 1, 0), (1, 1, 2), (2, 1, 1), (2, 2, 2), (2, 1, 3)])
 def test_couplings_commute_with_rotations(path):
-    first, second, _ = path
-    assert couples(*path)
     random = np.random.default_rng(1)
-    x, y = random.normal(size=2 * first + 1), random.normal(size=2 * second + 1)
-    matrices = [rotation_matrices(degree) if degree else np.ones((64, 1, 1)) for degree in path]
-    for a, b, c in zip(*matrices, strict=True):
+    x, y = (random.normal(size=2 * degree + 1) for degree in path[:2])
+    for a, b, c in zip(*map(matrices, path), strict=True):
         turned = np.einsum("i,j,ijo->o", a @ x, b @ y, coupling(*path))
         expected = c @ np.einsum("i,j,ijo->o", x, y, coupling(*path))
-        np.testing.assert_allclose(turned, expected, atol=1e-5)
+        np.testing.assert_allclose(turned, expected, atol=1e-4)
 
 
-def test_vectors_of_images_are_turned_by_their_rotation():
-    values = np.random.default_rng(2).normal(size=(1, 2, 3, 5))
-    source = np.array([[[0, 1], [1, 0], [0, 0]]], float)
-    images = Images(source=jnp.asarray(source), rotation=jnp.array([[7, 40, 0]]))
-    found = np.asarray(turn(images, jnp.asarray(values), 1))
+def graph_of(crystals):
+    batch = jax.tree.map(
+        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), crystals
+    )
+    return orbit_graph(batch, SHAPE)
+
+
+def test_edge_features_are_sums_over_the_edges():
+    """By brute force over the graph, with e3nn's harmonics."""
+    graph = graph_of(CRYSTALS)
+    basis = edge_basis(graph, radial=5, reach=6.0, degree=2)
+    centres = np.linspace(0.5, 6.0, 5)
+    for degree, crystal in itertools.product(range(3), range(6)):
+        one = jax.tree.map(np.asarray, take(graph, crystal))
+        expected = np.zeros((2, 5, 2 * degree + 1, SHAPE.atoms))
+        for site, edge in np.ndindex(one.distance.shape):
+            if one.weight[site, edge] == 0:
+                continue
+            irreps = e3nn.Irreps([(1, (degree, (-1) ** degree))])
+            harmonics = e3nn.spherical_harmonics(
+                irreps, jnp.asarray(one.vector[site, edge]), normalize=True,
+                normalization="component",
+            ).array  # fmt: skip
+            bumps = np.exp(-(((one.distance[site, edge] - centres) / 1.375) ** 2) / 2)
+            value = one.weight[site, edge] * bumps[:, None] * np.asarray(harmonics)
+            expected[site, :, :, one.atom[site, edge]] += value
+        np.testing.assert_allclose(basis[degree][crystal], expected, atol=1e-4)
+
+
+def test_mean_tensor_is_that_of_all_atoms():
+    """The tensor of each image is turned by the operation that makes it."""
+    graph = graph_of(CRYSTALS)
+    images = images_of(graph, num_sites=2)
+    tensor = np.random.default_rng(0).normal(size=(6, 2, 3, 3))
+    found = crystal_mean(jnp.asarray(tensor, jnp.float32), images, graph.atom_mask)
     rotations = cartesian_rotations()
-    np.testing.assert_allclose(found[0, 0], rotations[7] @ values[0, 1], atol=1e-5)
-    np.testing.assert_allclose(found[0, 1], rotations[40] @ values[0, 0], atol=1e-5)
-    assert not found[0, 2].any()
+    for crystal in range(6):
+        atoms = np.flatnonzero(graph.atom_mask[crystal])
+        parts = []
+        for atom in atoms:
+            turn = rotations[int(images.rotation[crystal, atom])]
+            own = tensor[crystal, int(graph.atom_site[crystal, atom])]
+            parts.append(turn @ own @ turn.T)
+        np.testing.assert_allclose(found[crystal], np.mean(parts, 0), atol=1e-4)
+
+
+def test_at_distance_zero_there_is_no_direction():
+    graph = graph_of(CRYSTALS)
+    here = dataclasses.replace(
+        graph, vector=jnp.zeros_like(graph.vector), distance=jnp.zeros_like(graph.distance)
+    )
+    basis = edge_basis(here, radial=4, reach=6.0, degree=2)
+    assert not np.asarray(basis[1]).any()
+    assert not np.asarray(basis[2]).any()
+    assert np.asarray(basis[0]).any()

@@ -21,7 +21,7 @@ from tests.crystals import spaced_crystal
 
 SITES, ATOMS = 3, 72
 CONFIG = OrbitNetConfig(
-    layers=2, channels=8, degree=2, filter_degree=2, radial=8, filters=3, time_channels=8,
+    layers=2, channels=8, degree=2, heads=2, radial=8, time_channels=8,
     symmetry=False,
 )  # fmt: skip
 TOLERANCE = 1e-5
@@ -201,7 +201,7 @@ def test_symmetry_embeddings_change_what_it_says():
     [
         ({"layers": 0}, r"network\.layers: must be at least 1"),
         ({"time_channels": 3}, "must be even"),
-        ({"filter_degree": 1}, "must be at least 2"),
+        ({"heads": 3}, "must divide the 8 channels"),
     ],
 )
 def test_bad_settings_are_named(changes, message):

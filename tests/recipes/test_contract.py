@@ -19,26 +19,40 @@ from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.nn import CSPNetConfig
 from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.parallel import data_mesh, replicate, shard_batch
+from jaxcrys.processes.flow import Flow
 from jaxcrys.processes.wrapped_normal import WrappedNormal
 from jaxcrys.recipes import get_recipe, recipe_names
+from jaxcrys.recipes.lattice_prior import LatticePrior
 from tests.crystals import random_crystals
 
+CSPNET = CSPNetConfig(layers=2, channels=16, frequencies=4, time_channels=8)
+ORBIT_NET = OrbitNetConfig(layers=2, channels=8, heads=2, radial=6, time_channels=8)
 SMALL = {
-    "diffcsp_pp": {
-        "network": CSPNetConfig(layers=2, channels=16, frequencies=4, time_channels=8),
-        "sampler_steps": 20,
+    "diffcsp_pp": {"network": CSPNET, "sampler_steps": 20},
+    "orbit_flow": {"network": ORBIT_NET, "flow": Flow(steps=5)},
+}
+VARIANTS = {
+    "given": {"species": "given"},
+    "generated": {"species": "generated"},
+    "other network": {},
+    "regularised": {"species": "generated"},
+}
+SPECIAL = {
+    ("diffcsp_pp", "other network"): {"network": ORBIT_NET},
+    ("orbit_flow", "other network"): {
+        "network": CSPNET,
+        "flow": Flow(target="endpoint", integrator="midpoint", churn=1.0, steps=3),
     },
-    "orbit_flow": {
-        "network": OrbitNetConfig(layers=2, channels=8, radial=6, filters=2, time_channels=8),
-        "steps": 5,
+    ("diffcsp_pp", "regularised"): {"network": dataclasses.replace(ORBIT_NET, dropout=0.2)},
+    ("orbit_flow", "regularised"): {
+        "network": dataclasses.replace(ORBIT_NET, dropout=0.2),
+        "substitutions": 0.5,
     },
 }
-TASKS = ({"species": "given"}, {"species": "generated"})
-VARIANTS = {"diffcsp_pp": TASKS, "orbit_flow": TASKS}
 CASES = [
-    pytest.param(name, variant, id=f"{name}-{'-'.join(variant.values())}")
+    pytest.param(name, variant, id=f"{name}-{variant}")
     for name in recipe_names()
-    for variant in VARIANTS[name]
+    for variant in VARIANTS
 ]
 
 
@@ -46,7 +60,8 @@ def make(name, variant):
     """Recipe, small config fitted to a few crystals, those crystals, their shape, parameters."""
     recipe = get_recipe(name)
     crystals = random_crystals(16, sites=3, seed=0)
-    config = dataclasses.replace(recipe.presets["tiny"], **SMALL[name], **variant)
+    changes = SMALL[name] | VARIANTS[variant] | SPECIAL.get((name, variant), {})
+    config = dataclasses.replace(recipe.presets["tiny"], **changes)
     config = recipe.fit(config, crystals)
     (shape,) = choose_shapes(crystals, limit=1)
     return recipe, config, crystals, shape, recipe.init(jax.random.key(0), config)
@@ -104,6 +119,23 @@ def test_presets_are_valid(name):
 )
 def test_bad_settings_of_diffcsp_pp_are_named(changes, message):
     recipe = get_recipe("diffcsp_pp")
+    with pytest.raises(InputError, match=message):
+        recipe.validate(dataclasses.replace(recipe.presets["tiny"], **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": OrbitNetConfig(neighbours=0)}, r"network\.neighbours: must be at least 1"),
+        ({"network": OrbitNetConfig(dropout=1.0)}, r"network\.dropout"),
+        ({"flow": Flow(steps=0)}, r"flow\.steps"),
+        ({"substitutions": 1.5}, "substitutions"),
+        ({"lattice_weight": -1.0}, "lattice_weight"),
+        ({"prior": LatticePrior(mean=((0.0,),))}, r"prior\.mean: must have six numbers"),
+    ],
+)
+def test_bad_settings_of_orbit_flow_are_named(changes, message):
+    recipe = get_recipe("orbit_flow")
     with pytest.raises(InputError, match=message):
         recipe.validate(dataclasses.replace(recipe.presets["tiny"], **changes))
 
@@ -172,12 +204,42 @@ def test_samples_are_valid_and_keep_what_is_given(name, variant):
     assert (drawn.species == given.species).all()  # known elements are kept in either task
 
 
-def test_generated_species_fill_what_is_open():
-    recipe, config, crystals, shape, params = make("diffcsp_pp", {"species": "generated"})
-    open_sites = dataclasses.replace(crystals, species=np.zeros_like(crystals.species))
+@pytest.mark.parametrize("name", recipe_names())
+def test_generated_species_fill_what_is_open(name):
+    recipe, config, crystals, shape, params = make(name, "generated")
+    kept = np.random.default_rng(0).random(crystals.species.shape) < 0.3
+    open_sites = dataclasses.replace(crystals, species=np.where(kept, crystals.species, 0))
     sample = jitted_sample(recipe, config)
     drawn = sample(params, sample_keys(0, np.arange(16)), on_device(open_sites), shape=shape)
     validate(jax.tree.map(np.asarray, drawn))
+    np.testing.assert_array_equal(np.asarray(drawn.species)[kept], crystals.species[kept])
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_training_alone_is_regularised(name):
+    recipe, config, crystals, shape, params = make(name, "regularised")
+    loss = jax.jit(
+        functools.partial(recipe.loss, config=config), static_argnames=("shape", "training")
+    )
+    key = jax.random.key(1)
+    plain, again, trained = (
+        float(loss(params, key, on_device(crystals), shape=shape, training=training)[0])
+        for training in (False, False, True)
+    )
+    assert plain == again != trained
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_misfit_is_one_number_for_each_crystal(name):
+    recipe, config, crystals, shape, params = make(name, "given")
+    misfit = jax.jit(functools.partial(recipe.misfit, config=config), static_argnames="shape")
+    whole = misfit(params, sample_keys(0, np.arange(16)), on_device(crystals), shape=shape)
+    assert np.isfinite(whole).all()
+    assert (np.asarray(whole) >= 0).all()
+    assert float(np.std(whole)) > 0
+    chosen = np.array([4, 9])
+    part = misfit(params, sample_keys(0, chosen), on_device(take(crystals, chosen)), shape=shape)
+    np.testing.assert_allclose(part, whole[chosen], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)

@@ -10,8 +10,9 @@ import spglib
 from pymatgen.core import Structure
 
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.pytree import take
 from jaxcrys.crystal import load_crystals, save_crystals
-from jaxcrys.evaluation import check_symmetry
+from jaxcrys.evaluation import check_symmetry, distances_plausible
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling import generate as generation
 from jaxcrys.sampling.generate import generate
@@ -102,6 +103,54 @@ def test_a_sample_does_not_depend_on_the_others(model, made, tmp_path):
         np.testing.assert_allclose(part.lattice, whole.lattice[:5], atol=1e-4)
         turn = part.free - whole.free[:5]
         np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-4)
+
+
+def test_candidates_are_ranked_and_the_best_kept(tmp_path):
+    """Of three candidates two are kept; the first of all is the one drawn without candidates."""
+    run = train_small(tmp_path / "run", species="given")
+    model = load_model(run)
+    settings = {"num": 5, "seed": 2, "batch_size": 4}
+    alone = generate(model, tmp_path / "alone", **settings)
+    rows = generate(model, tmp_path / "ranked", candidates=3, keep=2, **settings)
+    everything = generate(model, tmp_path / "all", candidates=3, keep=3, **settings)
+    assert [row["request"] for row in rows] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    for request in range(5):
+        own = [row for row in everything if row["request"] == request]
+        assert sorted(row["candidate"] for row in own) == [0, 1, 2]
+        scores = [row["score"] for row in own]
+        assert scores == sorted(scores, reverse=True)
+        kept = [row for row in rows if row["request"] == request]
+        assert [row["candidate"] for row in kept] == [row["candidate"] for row in own[:2]]
+        (first,) = (row for row in own if row["candidate"] == 0)
+        assert first["formula"] == alone[request]["formula"]
+        assert first["density"] == pytest.approx(alone[request]["density"], rel=1e-4)
+
+
+def test_clashes_are_removed_on_request(model, tmp_path):
+    """The same draws, moved apart: nothing that was plausible changes."""
+    settings = {"num": 24, "seed": 3, "batch_size": 8}
+    generate(model, tmp_path / "raw", **settings)
+    generate(model, tmp_path / "apart", clash_steps=40, **settings)
+    raw, apart = (load_crystals(tmp_path / name) for name in ("raw", "apart"))
+    before, after = (
+        np.array([distances_plausible(take(c, i)) for i in range(24)]) for c in (raw, apart)
+    )
+    np.testing.assert_array_equal(raw.species, apart.species)
+    assert after.sum() > before.sum()
+    assert after[before].all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"candidates": 0}, "--candidates: must be at least 1"),
+        ({"candidates": 2, "keep": 3}, "--keep: keeps 3 of 2 candidates"),
+        ({"clash_steps": -1}, "--clash-steps"),
+    ],
+)
+def test_bad_numbers_are_named(model, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        generate(model, tmp_path / "out", num=2, **changes)
 
 
 def test_the_same_call_gives_the_same_bytes(model, made, tmp_path):

@@ -1,0 +1,90 @@
+"""Both networks behind one interface: units, masks, bf16, dropout."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcrys.crystal.buckets import choose_shapes
+from jaxcrys.nn.backbone import backbone_cost, init_backbone, run_backbone
+from jaxcrys.nn.cspnet import CSPNetConfig
+from jaxcrys.nn.orbit_net import OrbitNetConfig
+from jaxcrys.symmetry import free_mask, lattice_mask
+from tests.crystals import random_crystals
+
+ORBIT = OrbitNetConfig(layers=2, channels=16, heads=4, radial=8, time_channels=8)
+CSPNET = CSPNetConfig(layers=2, channels=16, frequencies=4, time_channels=8)
+CRYSTALS = random_crystals(24, sites=3, seed=4)
+(SHAPE,) = choose_shapes(CRYSTALS, limit=1)
+
+
+@functools.cache
+def parameters(config):
+    return init_backbone(jax.random.key(0), config)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _run(params, batch, dropout, *, config):
+    standard = batch.lattice - batch.lattice.mean(0)
+    time = jnp.full(batch.group.shape, 500.0)
+    return run_backbone(config, params, batch, standard, time, shape=SHAPE, dropout=dropout)
+
+
+def run(config, crystals=CRYSTALS, dropout=None, like=None):
+    batch = jax.tree.map(
+        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), crystals
+    )
+    output = _run(parameters(like or config), batch, dropout, config=config)
+    return jax.tree.map(np.asarray, output)
+
+
+@pytest.mark.parametrize("config", [ORBIT, CSPNET], ids=["orbit", "cspnet"])
+def test_nothing_is_said_where_nothing_is_free(config):
+    output = run(config)
+    assert np.abs(output.free[~free_mask(CRYSTALS.wyckoff)]).max() < 1e-5
+    assert np.abs(output.free[free_mask(CRYSTALS.wyckoff)]).mean() > 1e-3
+    assert output.species.shape == (*CRYSTALS.wyckoff.shape, config.species)
+
+
+def test_the_orbit_network_keeps_the_family():
+    output = run(ORBIT)
+    assert np.abs(output.lattice[~lattice_mask(CRYSTALS.group)]).max() < 1e-5
+
+
+def test_free_coordinates_move_as_the_vectors_say():
+    """Twice the crystal, same surroundings in units of its size: the same change of coordinates."""
+    config = dataclasses.replace(ORBIT, cutoff=1e6, reach=20.0)
+    output = run(config)
+    assert np.isfinite(output.free).all()
+    swollen = np.array(CRYSTALS.lattice)
+    swollen[:, 5] += 1e-4
+    near = run(config, dataclasses.replace(CRYSTALS, lattice=swollen))
+    np.testing.assert_allclose(near.free, output.free, atol=5e-3)
+
+
+def test_half_precision_says_nearly_the_same():
+    narrow = dataclasses.replace(ORBIT, dtype="bfloat16")
+    full, half = run(ORBIT), run(narrow, like=ORBIT)
+    for name in ("lattice", "free", "species"):
+        wide, low = getattr(full, name), getattr(half, name)
+        assert low.dtype == np.float32
+        assert not np.array_equal(wide, low)
+        assert np.abs(wide - low).max() < 0.06 * np.abs(wide).max()
+
+
+def test_dropout_needs_its_key():
+    config = dataclasses.replace(ORBIT, dropout=0.3)
+    plain, same = run(config, like=ORBIT), run(ORBIT)
+    np.testing.assert_array_equal(plain.free, same.free)
+    one, other = (run(config, dropout=jax.random.key(i), like=ORBIT) for i in range(2))
+    assert not np.array_equal(one.free, plain.free)
+    assert not np.array_equal(one.free, other.free)
+
+
+def test_what_a_crystal_costs():
+    sizes = np.array([2]), np.array([6]), np.array([4])
+    assert backbone_cost(ORBIT)(*sizes) == 12
+    assert backbone_cost(CSPNET)(*sizes) == 144

@@ -1,0 +1,86 @@
+"""Candidates are compared up to equivalent descriptions, and ranked by what they agree on."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcrys.core.pytree import take
+from jaxcrys.crystal import build_crystal, stack_crystals
+from jaxcrys.crystal.buckets import choose_shapes, fit_sites
+from jaxcrys.crystal.equivalents import equivalents
+from jaxcrys.recipes.model import load_model
+from jaxcrys.sampling import rank
+from jaxcrys.sampling.rank import best_first, distance, scores
+from tests.crystals import random_crystals
+from tests.models import train_small
+
+RUTILE = build_crystal(136, [(22, "a"), (8, "f", (0.305,))], (4.594, 4.594, 2.959, 90, 90, 90))
+
+
+def rutile(x=0.305, swell=0.0):
+    free = np.array(RUTILE.free, np.float32)
+    free[1, 0] = x
+    lattice = np.array(RUTILE.lattice, np.float32)
+    lattice[5] += swell
+    return dataclasses.replace(RUTILE, free=free, lattice=lattice)
+
+
+def apart(one, other):
+    batches = [jax.tree.map(jnp.asarray, stack_crystals([c])) for c in (one, other)]
+    return float(distance(*batches)[0])
+
+
+def test_distance_is_that_of_the_atoms():
+    """Four of six atoms move along x and y by 0.02 of the cell's 4.594 Å."""
+    moved = np.sqrt(4 / 6 * 2 * (0.02 * 4.594) ** 2)
+    size = (4.594**2 * 2.959 / 6) ** (1 / 3)
+    assert apart(rutile(), rutile(0.325)) == pytest.approx(moved / size, rel=1e-3)
+    assert apart(rutile(), rutile(swell=0.1)) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_other_descriptions_of_a_crystal_are_no_distance_away():
+    assert apart(rutile(0.305), rutile(0.695)) == pytest.approx(0, abs=1e-3)  # x -> -x
+    crystals = random_crystals(12, sites=3, seed=8)
+    for index in range(12):
+        crystal = take(crystals, index)
+        for other in list(equivalents(crystal))[:4]:
+            same_template = (other.wyckoff == crystal.wyckoff).all()
+            same_lattice = np.allclose(other.lattice, crystal.lattice)
+            if same_template and same_lattice:
+                assert apart(crystal, other) < 0.02
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return load_model(train_small(tmp_path_factory.mktemp("rank") / "run", species="given"))
+
+
+def test_what_most_candidates_agree_on_comes_first(model, monkeypatch):
+    monkeypatch.setattr(rank, "_mean_misfit", lambda model, batch, *a: np.zeros(len(batch.group)))
+    batches = [stack_crystals([rutile(x)]) for x in (0.12, 0.30, 0.31, 0.32, 0.42)]
+    (shape,) = choose_shapes(batches[0], limit=1)
+    batches = [fit_sites(batch, shape.sites) for batch in batches]
+    score = scores(model, batches, np.arange(1), shape=shape, seed=0, same_elements=True)
+    assert score.shape == (5, 1)
+    best, number = best_first(batches, score, keep=3)
+    assert set(number[0, :3]) == {1, 2, 3}
+    assert number[0, 0] == 2
+    np.testing.assert_allclose(
+        best.free[0, :, 1, 0], [(0.12, 0.30, 0.31, 0.32, 0.42)[i] for i in number[0]], rtol=1e-6
+    )
+
+
+def test_where_elements_differ_the_misfit_decides(model):
+    batches = [random_crystals(4, sites=2, seed=seed) for seed in (0, 0, 0)]
+    for batch, shift in zip(batches, (0, 3, 40), strict=True):
+        batch.species[:] = np.where(batch.species > 0, (batch.species + shift) % 90 + 1, 0)
+    (shape,) = choose_shapes(batches[0], limit=1)
+    batches = [fit_sites(batch, shape.sites) for batch in batches]
+    score = scores(model, batches, np.arange(4), shape=shape, seed=1, same_elements=False)
+    again = scores(model, batches, np.arange(4), shape=shape, seed=1, same_elements=False)
+    np.testing.assert_array_equal(score, again)
+    assert np.isfinite(score).all()
+    assert (score <= 0).all()
