@@ -101,7 +101,7 @@ def parts(network: Any, params: Any, batch: Crystal, shape: CellShape) -> list[f
     if not isinstance(network, OrbitNetConfig):
         return []
     time = jnp.full(batch.group.shape, 500.0)
-    graph_shape = GraphShape(atoms=shape.atoms, neighbours=network.neighbours)
+    graph_shape = GraphShape(atoms=shape.atoms, neighbours=network.neighbours, reach=network.reach)
     find = jax.jit(lambda batch: orbit_graph(batch, graph_shape, cutoff=network.cutoff))
     graph = find(batch)
     call = jax.jit(lambda *a: run_orbit_net(network, *a))

@@ -18,7 +18,8 @@ from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.summary import summary
 from jaxcrys.training import TrainingConfig, train
 
-RECIPE, PRESET = "diffcsp_pp", "tiny"
+RECIPE, PRESET = "orbit_flow", "tiny"
+CLASH_STEPS = 50
 MOST_ATOMS = 20
 TRAINING = TrainingConfig(
     steps=2000,
@@ -78,6 +79,7 @@ class Command:
             crystals_folder,
             num=self.num,
             seed=self.seed,
+            clash_steps=CLASH_STEPS,
             progress=progress,
         )
         print(f"3. generated {len(rows)} crystals\n\n{summary(rows)}\n")

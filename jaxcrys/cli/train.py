@@ -43,7 +43,7 @@ class Command:
     out: Path
     val: Path | None = None
     config: Path | None = None
-    recipe: str = "diffcsp_pp"
+    recipe: str = "orbit_flow"
     preset: str = "small"
     settings: str = "{}"
     species: Annotated[str | None, tyro.conf.arg(metavar="generated|given")] = None

@@ -155,5 +155,5 @@ def _run_orbit_net(
 
 
 def _graph(config: OrbitNetConfig, crystal: Crystal, shape: CellShape) -> OrbitGraph:
-    size = GraphShape(atoms=shape.atoms, neighbours=config.neighbours)
+    size = GraphShape(atoms=shape.atoms, neighbours=config.neighbours, reach=config.reach)
     return orbit_graph(crystal, size, cutoff=config.cutoff)

@@ -57,18 +57,18 @@ def coupling(first: int, second: int, out: int) -> Float[np.ndarray, "i j o"]:
 
 
 def edge_basis(
-    graph: OrbitGraph, *, radial: int, reach: float, degree: int
+    graph: OrbitGraph, *, radial: int, widest: float, degree: int
 ) -> dict[int, Float[jax.Array, "b s n m p"]]:
     """G[n, l, p] = Σ w R_n(r) Y_l(r̂) over the edges from a site to the images of an atom p.
 
-    The n radial functions are Gaussians of the distance, with centres up to ``reach`` Å, w the
+    The n radial functions are Gaussians of the distance, with centres up to ``widest`` Å, w the
     weights of the edges. At distance 0 there is no direction, and only l = 0 counts.
 
     Returns:
         By degree l, arrays with m = 2l+1 components.
     """
-    centres = jnp.linspace(NARROWEST, reach, radial, dtype=graph.distance.dtype)
-    width = (reach - NARROWEST) / max(radial - 1, 1)
+    centres = jnp.linspace(NARROWEST, widest, radial, dtype=graph.distance.dtype)
+    width = (widest - NARROWEST) / max(radial - 1, 1)
     bumps = jnp.exp(-(((graph.distance[..., None] - centres) / width) ** 2) / 2)
     values = bumps * graph.weight[..., None]
     num_atoms = graph.atom_mask.shape[-1]

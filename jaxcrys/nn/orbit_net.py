@@ -60,12 +60,14 @@ class OrbitNetConfig:
         kind: marks these settings as an orbit network's.
         neighbours: neighbours of each site that the network sees.
         cutoff: largest distance of a neighbour, Å.
+        reach: cells searched for neighbours on each side (``crystal.orbit_graph``); 2 finds the 32
+            nearest in all crystals of the Materials Project that were tried.
         layers: rounds of messages.
         channels: channels of each degree.
         degree: largest degree of the features; 1 are vectors.
         heads: of the attention; a divisor of ``channels``.
         radial: radial functions of an edge.
-        reach: centre of the widest of them, Å.
+        widest: centre of the widest of them, Å.
         time_channels: width of the embedding of time.
         species: number of different species inputs and logits, the unknown species 0 included.
         symmetry: whether sites know their site symmetry and crystals their group.
@@ -74,14 +76,15 @@ class OrbitNetConfig:
     """
 
     kind: Literal["orbit"] = "orbit"
-    neighbours: int = 40
+    neighbours: int = 32
     cutoff: float = 8.0
+    reach: int = 2
     layers: int = 4
     channels: int = 64
     degree: int = 1
     heads: int = 8
     radial: int = 16
-    reach: float = 8.0
+    widest: float = 8.0
     time_channels: int = 64
     species: int = 119
     symmetry: bool = True
@@ -104,12 +107,12 @@ def validate(config: OrbitNetConfig) -> None:
         >>> validate(OrbitNetConfig())
     """
     positive = ("layers", "channels", "radial", "heads", "time_channels", "species", "degree")
-    for name in (*positive, "neighbours"):
+    for name in (*positive, "neighbours", "reach"):
         if getattr(config, name) < 1:
             raise InputError(f"network.{name}", f"must be at least 1, got {getattr(config, name)}")
     if config.time_channels % 2:
         raise InputError("network.time_channels", f"must be even, got {config.time_channels}")
-    for name in ("cutoff", "reach"):
+    for name in ("cutoff", "widest"):
         if not getattr(config, name) > 0:
             raise InputError(f"network.{name}", f"must be positive, got {getattr(config, name)}")
     if not 0 <= config.dropout < 1:
@@ -157,7 +160,7 @@ class OrbitNet(nn.Module):
         config = self.config
         occupied = (crystal.wyckoff > 0)[..., None]
         geometry = edge_basis(
-            graph, radial=config.radial, reach=config.reach, degree=max(2, config.degree)
+            graph, radial=config.radial, widest=config.widest, degree=max(2, config.degree)
         )
         images = images_of(graph, num_sites=crystal.wyckoff.shape[-1])
         if config.arithmetic is not None:

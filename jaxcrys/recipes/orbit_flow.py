@@ -70,7 +70,7 @@ class Config:
         prior: start of the lattices, from the training set.
     """
 
-    species: Literal["generated", "given"] = "given"
+    species: Literal["generated", "given"] = "generated"
     network: BackboneConfig = OrbitNetConfig()
     flow: Flow = Flow()
     lattice_weight: float = 1.0

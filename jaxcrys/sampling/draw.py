@@ -21,6 +21,9 @@ from jaxcrys.recipes.base import get_recipe
 from jaxcrys.recipes.model import Model
 from jaxcrys.sampling.rank import best_first, scores
 
+LARGER_SHAPES = 4
+"""For templates that are larger than what the model was trained on."""
+
 
 class Batch(NamedTuple):
     """Samples that are drawn together: their indices and the cell shape they fit."""
@@ -66,7 +69,7 @@ def make_batches(model: Model, templates: Crystal, *, batch_size: int) -> list[B
     """Cut samples into batches of one cell shape each.
 
     The shape of a sample follows from its template alone. Templates larger than anything the model
-    was trained on share one shape of their own.
+    was trained on get a few shapes of their own.
     """
     shapes, settings = model.config.shapes, model.config.settings
     too_large = ~fitting_shapes(templates, shapes).any(-1)
@@ -74,7 +77,9 @@ def make_batches(model: Model, templates: Crystal, *, batch_size: int) -> list[B
         shapes = (
             *shapes,
             *choose_shapes(
-                take(templates, too_large), limit=1, cost=model.config.functions.cost(settings)
+                take(templates, too_large),
+                limit=LARGER_SHAPES,
+                cost=model.config.functions.cost(settings),
             ),
         )
     index = assign_shapes(templates, shapes)

@@ -25,8 +25,8 @@ from jaxcrys.training import TrainingConfig
 from jaxcrys.training.loop import TrainingFailed, TrainingResult
 
 SETTINGS = {
-    "network": {"layers": 1, "channels": 16, "frequencies": 4, "time_channels": 8},
-    "sampler_steps": 2,
+    "network": {"layers": 1, "channels": 8, "heads": 2, "radial": 6, "time_channels": 8},
+    "flow": {"steps": 2},
     "species": "generated",
 }
 TRAINING = {
@@ -162,7 +162,7 @@ def test_unknown_command_is_refused_with_the_overview():
         ("train nothing --out x", "nothing: is not a readable file of crystals"),
         ("train {csv} --out x", "two dozen.csv: is not a readable file of crystals"),
         ("train {dataset} --out x --recipe magic", "there is no 'magic'; known: diffcsp_pp"),
-        ("train {dataset} --out x --preset huge", "no 'huge'; known: tiny, small, paper"),
+        ("train {dataset} --out x --preset huge", "no 'huge'; known: tiny, small, base"),
         ("train {dataset} --out x --settings {{", "--settings: is not JSON"),
         ("train {dataset} --out x --settings [1]", "--settings: must be a JSON object"),
         (
@@ -176,6 +176,12 @@ def test_unknown_command_is_refused_with_the_overview():
         ("generate --run nothing --out x", "nothing: is not a training run"),
         ("generate --run {dataset} --out x", "dataset: is not a training run"),
         ("generate --run {run} --out x --num 0", "--num: must be at least 1, got 0"),
+        ("generate --run {run} --out x --keep 2", "--keep: keeps 2 of 1 candidates"),
+        ("generate --run {run} --out x --settings [1]", "--settings: must be a JSON object"),
+        (
+            'generate --run {run} --out x --settings {{"flow":{{"steps":0}}}}',
+            "flow.steps: must be at least 1, got 0",
+        ),
         ("generate --run {run} --out x --space-group 231", "from 1 to 230, got 231"),
         ("generate --run {run} --out x --checkpoint last", "must be best, latest or a step"),
         ("generate --run {run} --out x --checkpoint 3", "has no checkpoint of step 3; it has 2, 4"),

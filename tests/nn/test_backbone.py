@@ -56,7 +56,7 @@ def test_the_orbit_network_keeps_the_family():
 
 def test_free_coordinates_move_as_the_vectors_say():
     """Twice the crystal, same surroundings in units of its size: the same change of coordinates."""
-    config = dataclasses.replace(ORBIT, cutoff=1e6, reach=20.0)
+    config = dataclasses.replace(ORBIT, cutoff=1e6, widest=20.0)
     output = run(config)
     assert np.isfinite(output.free).all()
     swollen = np.array(CRYSTALS.lattice)

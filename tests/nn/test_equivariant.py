@@ -46,7 +46,7 @@ def graph_of(crystals):
 def test_edge_features_are_sums_over_the_edges():
     """By brute force over the graph, with e3nn's harmonics."""
     graph = graph_of(CRYSTALS)
-    basis = edge_basis(graph, radial=5, reach=6.0, degree=2)
+    basis = edge_basis(graph, radial=5, widest=6.0, degree=2)
     centres = np.linspace(0.5, 6.0, 5)
     for degree, crystal in itertools.product(range(3), range(6)):
         one = jax.tree.map(np.asarray, take(graph, crystal))
@@ -87,7 +87,7 @@ def test_at_distance_zero_there_is_no_direction():
     here = dataclasses.replace(
         graph, vector=jnp.zeros_like(graph.vector), distance=jnp.zeros_like(graph.distance)
     )
-    basis = edge_basis(here, radial=4, reach=6.0, degree=2)
+    basis = edge_basis(here, radial=4, widest=6.0, degree=2)
     assert not np.asarray(basis[1]).any()
     assert not np.asarray(basis[2]).any()
     assert np.asarray(basis[0]).any()
