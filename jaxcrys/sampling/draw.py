@@ -71,16 +71,13 @@ def make_batches(model: Model, templates: Crystal, *, batch_size: int) -> list[B
     The shape of a sample follows from its template alone. Templates larger than anything the model
     was trained on get a few shapes of their own.
     """
-    shapes, settings = model.config.shapes, model.config.settings
+    shapes = model.config.shapes
+    cost = model.config.functions.cost(model.config.settings)
     too_large = ~fitting_shapes(templates, shapes).any(-1)
     if too_large.any():
         shapes = (
             *shapes,
-            *choose_shapes(
-                take(templates, too_large),
-                limit=LARGER_SHAPES,
-                cost=model.config.functions.cost(settings),
-            ),
+            *choose_shapes(take(templates, too_large), limit=LARGER_SHAPES, cost=cost),
         )
     index = assign_shapes(templates, shapes)
     return [

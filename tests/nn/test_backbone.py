@@ -7,8 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from pymatgen.core import Structure
 
+from jaxcrys.core.pytree import take
+from jaxcrys.crystal import stack_crystals
 from jaxcrys.crystal.buckets import choose_shapes
+from jaxcrys.crystal.convert import from_structure
+from jaxcrys.crystal.orbit_graph import GraphShape, orbit_graph
+from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.nn.backbone import backbone_cost, init_backbone, run_backbone
 from jaxcrys.nn.cspnet import CSPNetConfig
 from jaxcrys.nn.orbit_net import OrbitNetConfig
@@ -88,3 +94,22 @@ def test_what_a_crystal_costs():
     sizes = np.array([2]), np.array([6]), np.array([4])
     assert backbone_cost(ORBIT)(*sizes) == 12
     assert backbone_cost(CSPNET)(*sizes) == 144
+
+
+@pytest.mark.filterwarnings("ignore")  # pymatgen warns of rounded coordinates
+def test_the_search_for_neighbours_is_complete_on_real_crystals(shared_rows):
+    rows = shared_rows("mix_20/val", 150)
+    crystals = [from_structure(Structure.from_str(row["cif"], "cif")) for row in rows]
+    batch = stack_crystals(crystals)
+    shape = GraphShape(
+        atoms=int(num_primitive_atoms(batch).max()),
+        neighbours=OrbitNetConfig().neighbours,
+        reach=OrbitNetConfig().reach,
+    )
+    search = jax.jit(lambda part: orbit_graph(part, shape, cutoff=8.0).incomplete)
+    for start in range(0, 150, 50):
+        part = jax.tree.map(
+            lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32),
+            take(batch, slice(start, start + 50)),
+        )
+        assert not np.asarray(search(part)).any()
