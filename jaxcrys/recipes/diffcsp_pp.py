@@ -37,9 +37,9 @@ from jaxcrys.nn.cspnet import CSPNetConfig
 from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.processes import discrete, gaussian, wrapped_normal
 from jaxcrys.recipes.base import Metrics, Params, Recipe
-from jaxcrys.recipes.factors import Masks, masks_of, weighted_loss
+from jaxcrys.recipes.factors import Masks, masks_of, mean_over_atoms, weighted_loss
 from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
-from jaxcrys.symmetry.wyckoff import free_mask, multiplicity
+from jaxcrys.symmetry.wyckoff import free_mask
 
 NUM_SPECIES = 118
 STEPS = 1000
@@ -176,11 +176,7 @@ def loss(
             masks.species,
         )
         metrics["species"] = _total(species)
-    weights = {
-        "lattice": config.lattice_weight,
-        "free": config.free_weight,
-        "species": config.species_weight,
-    }
+    weights = {name: getattr(config, f"{name}_weight") for name in metrics}
     return weighted_loss(metrics, weights), metrics
 
 
@@ -207,9 +203,8 @@ def misfit(
         )
         predicted = denoise(params, crystals, noisy, time, config=config, shape=shape)
         squared = jnp.where(masks.free, (predicted.free - score) ** 2, 0).sum(-1)
-        total = total + (squared * multiplicity(crystals.wyckoff)).sum(-1)
-    atoms = jnp.maximum(multiplicity(crystals.wyckoff).sum(-1), 1)
-    return total / atoms / len(MISFIT_TIMES)
+        total = total + mean_over_atoms(squared, crystals)
+    return total / len(MISFIT_TIMES)
 
 
 def sample(

@@ -10,7 +10,7 @@ from jaxcrys.core.typing import ArrayLike, Bool, Float
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import Metrics
 from jaxcrys.symmetry.groups import lattice_mask
-from jaxcrys.symmetry.wyckoff import free_mask
+from jaxcrys.symmetry.wyckoff import free_mask, multiplicity
 
 
 @pytree
@@ -37,6 +37,18 @@ def masks_of(crystals: Crystal) -> Masks:
         free=free_mask(crystals.wyckoff),
         species=occupied,
     )
+
+
+def mean_over_atoms(values: Float[ArrayLike, "*b s"], crystals: Crystal) -> Float[ArrayLike, "*b"]:
+    """Mean over the atoms of each crystal of what is known for each site.
+
+    Example:
+        >>> from jaxcrys.crystal import example_crystal
+        >>> float(mean_over_atoms(jnp.array([1.0, 3.0]), example_crystal()))
+        2.0
+    """
+    atoms = multiplicity(crystals.wyckoff)
+    return (values * atoms).sum(-1) / jnp.maximum(atoms.sum(-1), 1)
 
 
 def weighted_loss(metrics: Metrics, weights: Mapping[str, float]) -> Float[jax.Array, ""]:

@@ -39,11 +39,10 @@ from jaxcrys.processes.flow import Flow
 from jaxcrys.recipes import lattice_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.coupling import couple
-from jaxcrys.recipes.factors import Masks, masks_of, weighted_loss
+from jaxcrys.recipes.factors import Masks, masks_of, mean_over_atoms, weighted_loss
 from jaxcrys.recipes.lattice_prior import LatticePrior, from_standard, to_standard
 from jaxcrys.recipes.substitution import substitute
 from jaxcrys.symmetry.tables import load_tables, lookup
-from jaxcrys.symmetry.wyckoff import multiplicity
 
 NETWORK_TIME = 1000.0
 """The network reads time on this scale."""
@@ -178,11 +177,7 @@ def loss(
         right = jnp.take_along_axis(logs, crystals.species[..., None], -1)[..., 0]
         count = example.hidden.sum().astype(jnp.float32)
         metrics["species"] = -jnp.where(example.hidden, right, 0).sum(), count
-    weights = {
-        "lattice": config.lattice_weight,
-        "free": config.free_weight,
-        "species": config.species_weight,
-    }
+    weights = {name: getattr(config, f"{name}_weight") for name in metrics}
     return weighted_loss(metrics, weights), metrics
 
 
@@ -206,9 +201,8 @@ def misfit(
         example = _example(drawn, crystals, time, dataclasses.replace(config, species="given"))
         said = predict(params, crystals, example.state, time, config=config, shape=shape)
         free, _ = _errors(example, said, config)
-        total = total + (free.sum(-1) * multiplicity(crystals.wyckoff)).sum(-1)
-    atoms = jnp.maximum(multiplicity(crystals.wyckoff).sum(-1), 1)
-    return total / atoms / len(MISFIT_TIMES)
+        total = total + mean_over_atoms(free, crystals)
+    return total / len(MISFIT_TIMES)
 
 
 def sample(
