@@ -311,7 +311,7 @@ def test_options_go_before_the_config_file(made, monkeypatch, tmp_path):
     assert "4 steps" in out
     assert given["config"] == TrainingConfig(**(TRAINING | {"seed": 3, "steps": 8}))
     assert given["settings"].species == "given"
-    assert to_json(given["settings"].network)["channels"] == 16
+    assert to_json(given["settings"].network)["channels"] == 8
     assert given["source"]["name"] == "dataset"
 
 

@@ -107,9 +107,10 @@ def test_a_sample_does_not_depend_on_the_others(model, made, tmp_path):
 
 def test_candidates_are_ranked_and_the_best_kept(tmp_path):
     """Of three candidates two are kept; the first of all is the one drawn without candidates."""
-    run = train_small(tmp_path / "run", species="given")
-    model = load_model(run)
-    settings = {"num": 5, "seed": 2, "batch_size": 4}
+    model = load_model(train_small(tmp_path / "run", species="given"))
+    save_crystals(tmp_path / "asked.npz", random_crystals(5, sites=2, seed=4))
+    wish = Wish(templates_from=tmp_path / "asked.npz")
+    settings = {"num": 5, "seed": 2, "batch_size": 4, "wish": wish}
     alone = generate(model, tmp_path / "alone", **settings)
     rows = generate(model, tmp_path / "ranked", candidates=3, keep=2, **settings)
     everything = generate(model, tmp_path / "all", candidates=3, keep=3, **settings)
