@@ -30,6 +30,7 @@ import numpy as np
 
 from jaxcrys.cli.train import Command as Train
 from jaxcrys.cli.train import defaults
+from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.files import write_json
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.core.pytree import take
@@ -38,9 +39,8 @@ from jaxcrys.crystal import Crystal, load_crystals, save_crystals
 from jaxcrys.data.prepare import prepare
 from jaxcrys.evaluation import composition_valid, match_rate, match_structures, structure_valid
 from jaxcrys.recipes.model import Model, load_model, with_settings
-from jaxcrys.sampling.generate import generate
-from jaxcrys.sampling.report import read_rows
-from jaxcrys.sampling.wish import Wish
+from jaxcrys.sampling.draw import Drawn, Draws
+from jaxcrys.sampling.generate import draw, parameter_hash
 from jaxcrys.symmetry import crystal_system, degrees_of_freedom
 
 CONFIG = Path(__file__).parent / "configs" / "orbit_flow_mix20.json"
@@ -77,28 +77,40 @@ def main() -> None:
     dataclasses.replace(command, data=out / "train", val=out / "val", out=out / "run").run()
 
     references = evenly_spaced(load_crystals(test), arguments.num)
-    file = out / f"references_{test.name}_{arguments.num}.npz"
-    save_crystals(file, references)
     model = load_model(out / "run", checkpoint=arguments.checkpoint)
     contestants = {arguments.name: with_settings(model, json.loads(arguments.settings))}
     if arguments.untrained:
         contestants["untrained"] = untrained(model)
     for name, contestant in contestants.items():
         label = f"{name}_{test.name}_{arguments.num}_{arguments.candidates}"
-        folder = out / f"predicted_{label}"
-        generate(
-            contestant, folder, num=arguments.num, wish=Wish(templates_from=file),
+        draws = Draws(
             candidates=arguments.candidates, keep=arguments.candidates,
-            clash_steps=arguments.clash_steps, progress=progress, batch_size=128,
+            clash_steps=arguments.clash_steps,
         )  # fmt: skip
-        result = score(folder, references, arguments.candidates)
+        store = ChunkStore(out / f".{label}.work", parameter_hash(contestant))
+        drawn = draw(
+            contestant, templates(references), draws,
+            batch_size=128, store=store, progress=progress,
+        )  # fmt: skip
+        save_crystals(out / f"predicted_{label}.npz", drawn.crystals)
+        result = score(drawn, references, arguments.candidates)
         print(name, json.dumps(result, indent=2), flush=True)
         write_json(out / f"results_{label}.json", result)
+        store.discard()
 
 
 def evenly_spaced(crystals: Crystal, count: int) -> Crystal:
     """``count`` crystals spread over the whole set."""
     return take(crystals, np.linspace(0, len(crystals.group) - 1, count).astype(int))
+
+
+def templates(references: Crystal) -> Crystal:
+    """What a model is told of the test crystals: no coordinates and no lattice."""
+    return dataclasses.replace(
+        references,
+        free=np.zeros_like(references.free),
+        lattice=np.zeros_like(references.lattice),
+    )
 
 
 def untrained(model: Model) -> Model:
@@ -108,20 +120,16 @@ def untrained(model: Model) -> Model:
     return dataclasses.replace(model, params=params, step=0)
 
 
-def score(folder: Path, references: Crystal, candidates: int) -> dict[str, Any]:
+def score(drawn: Drawn, references: Crystal, candidates: int) -> dict[str, Any]:
     """Match rates and RMSE: of one draw, of the chosen one, and of the best of all candidates."""
-    predicted = load_crystals(folder)
+    predicted = drawn.crystals
     repeated = take(references, np.repeat(np.arange(len(references.group)), candidates))
     found = match_structures(predicted, repeated, workers=os.cpu_count() or 1)
     rmse = np.array([np.inf if value is None else value for value in found])
     rmse = rmse.reshape(-1, candidates)
-    drawn = np.zeros_like(rmse, int)
-    if candidates > 1:
-        numbers = [int(row["candidate"]) for row in read_rows(folder)]
-        drawn = np.array(numbers).reshape(rmse.shape)
     rows = np.arange(len(rmse))
     picks = {
-        "one draw": (drawn == 0).argmax(-1),
+        "one draw": (drawn.candidate.reshape(rmse.shape) == 0).argmax(-1),
         "chosen": np.zeros(len(rmse), int),
         "best": rmse.argmin(-1),
     }

@@ -91,22 +91,39 @@ def generate(
         return rows
 
     templates = make_templates(model, wish, num=num, seed=seed)
+    drawn = draw(model, templates, draws, batch_size=batch_size, store=store, progress=progress)
+    shown = _columns(drawn) if candidates > 1 else {}
+    with progress.bar("describing", total=len(drawn.request)) as bar:
+        rows = report_rows(drawn.crystals, seed=seed, more=shown, advance=bar.advance)
+    with atomic_path(out) as partial:
+        write_report(partial, drawn.crystals, rows)
+        write_json(partial / "run.json", record)
+    store.discard()
+    return rows
+
+
+def draw(
+    model: Model,
+    templates: Crystal,
+    draws: Draws,
+    *,
+    batch_size: int,
+    store: ChunkStore,
+    progress: Progress,
+) -> Drawn:
+    """Draw crystals for all templates, without files for them; what ``store`` has is not redone.
+
+    Returns:
+        ``draws.keep`` crystals for each template, in the order of the templates, the best first.
+    """
     batches = make_batches(model, templates, batch_size=batch_size)
-    with progress.bar("generating", total=num) as bar:
+    with progress.bar("generating", total=len(templates.group)) as bar:
         for number, batch in enumerate(batches):
             if not store.has(number):
                 drawn = draw_batch(model, templates, batch, draws, batch_size=batch_size)
                 store.save(number, vars(drawn.crystals) | _columns(drawn))
             bar.advance(len(batch.indices))
-    crystals, columns = _join([store.load(number) for number in range(len(batches))])
-    shown = columns if candidates > 1 else {}
-    with progress.bar("describing", total=len(crystals.group)) as bar:
-        rows = report_rows(crystals, seed=seed, more=shown, advance=bar.advance)
-    with atomic_path(out) as partial:
-        write_report(partial, crystals, rows)
-        write_json(partial / "run.json", record)
-    store.discard()
-    return rows
+    return _join([store.load(number) for number in range(len(batches))])
 
 
 def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
@@ -186,9 +203,9 @@ def _columns(drawn: Drawn) -> dict[str, np.ndarray]:
     return {name: getattr(drawn, name) for name in _COLUMNS}
 
 
-def _join(chunks: list[dict[str, np.ndarray]]) -> tuple[Crystal, dict[str, np.ndarray]]:
-    """All batches in the order of the samples: crystals, and columns of the table."""
+def _join(chunks: list[dict[str, np.ndarray]]) -> Drawn:
+    """All batches in the order of the samples."""
     joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
     joined = take(joined, np.argsort(joined["request"], kind="stable"))
     columns = {name: joined.pop(name) for name in _COLUMNS}
-    return Crystal(**joined), columns
+    return Drawn(Crystal(**joined), **columns)
