@@ -20,6 +20,7 @@ Each part can be interrupted; the same command goes on with it.
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -38,7 +39,7 @@ from jaxcrys.core.rng import stream
 from jaxcrys.crystal import Crystal, load_crystals, save_crystals
 from jaxcrys.data.prepare import prepare
 from jaxcrys.evaluation import composition_valid, match_rate, match_structures, structure_valid
-from jaxcrys.recipes.model import Model, load_model, with_settings
+from jaxcrys.recipes.model import Model, load_model, model_to_json, with_settings
 from jaxcrys.sampling.draw import Drawn, Draws
 from jaxcrys.sampling.generate import draw, parameter_hash
 from jaxcrys.symmetry import crystal_system, degrees_of_freedom
@@ -87,7 +88,9 @@ def main() -> None:
             candidates=arguments.candidates, keep=arguments.candidates,
             clash_steps=arguments.clash_steps,
         )  # fmt: skip
-        store = ChunkStore(out / f".{label}.work", parameter_hash(contestant))
+        identity = json.dumps(model_to_json(contestant.config)) + parameter_hash(contestant)
+        key = hashlib.sha256(identity.encode()).hexdigest()
+        store = ChunkStore(out / f".{label}.work", key)
         drawn = draw(
             contestant, templates(references), draws,
             batch_size=128, store=store, progress=progress,
