@@ -33,8 +33,8 @@ from jaxcrys.training.metrics import read_metrics
 
 JAXCRYS = (sys.executable, "-c", "from jaxcrys.cli.main import main; main()")
 SETTINGS = (
-    '{"network": {"layers": 1, "channels": 16, "frequencies": 4, "time_channels": 8}, '
-    '"sampler_steps": 10, "species": "generated"}'
+    '{"network": {"layers": 1, "channels": 8, "heads": 2, "time_channels": 8}, '
+    '"flow": {"steps": 10}, "species": "generated"}'
 )
 RUN_NAMES = {"config.json", "templates.npz", "metrics.jsonl", "checkpoints"}
 

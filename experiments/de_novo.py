@@ -9,8 +9,9 @@ What:     trains a recipe that generates elements, lattice and coordinates, draw
           for the composition; raw, and after the feasibility step, which moves atoms apart without
           leaving the symmetry. Both sets come from the same random numbers.
 Data:     mix_20 (8,719 + 1,000 crystals).
-Time:     TIME
-Expected: EXPECTED
+Time:     on one CPU core, beside other work: 21 minutes of training, 2 for each thousand crystals.
+Expected: no distance under 0.5 Å in 99.8 % (raw) and 99.9 % (feasible), none under LeMat's limit in
+          96.4 % and 99.9 %; compositions valid in 82.9 %, of the training set in 90.3 %.
 
 Each part can be interrupted; the same command goes on with it.
 """
