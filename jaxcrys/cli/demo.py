@@ -34,7 +34,7 @@ TRAINING = TrainingConfig(
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """Prepare, train, generate: the whole road in about five minutes on two cores.
+    """Prepare, train, generate: the whole road in about three minutes on two cores.
 
     The dataset is the library of AFLOW prototypes that comes with pymatgen; those with at most 20
     atoms in the primitive cell are trained on. The model is small and trained for a short time: it
