@@ -12,7 +12,7 @@ What:     prepares the files, trains a recipe with the elements given, predicts 
           and no reference is looked at), 'best' the one nearest to the reference. With
           ``--untrained`` the same network before training is scored too.
 Data:     mix_20 (8,719 + 1,000 crystals), binary and ternary test crystals of MP-20.
-Time:     on one CPU core, beside other work: 33 minutes of training (16,000 steps of 128); 20
+Time:     on one CPU core, beside other work: 32 minutes of training (16,000 steps of 128); 20
           candidates for 1,000 crystals take 8 minutes to draw, and 8 to score. With
           ``configs/diffcsp_pp_mix20.json`` an hour on two cores, and 6 minutes for 500 draws.
 Expected: 1,000 crystals, 20 candidates: one draw 67.1 % (RMSE 0.070), chosen 74.9 % (0.048), best

@@ -333,6 +333,21 @@ def test_whole_round(made):
     assert f"written to {folder / 'crystals'}" in printed["generate"]
 
 
+def test_settings_of_the_sampler_can_be_changed(made, tmp_path):
+    """They are recorded, and more steps give other crystals from the same run and seed."""
+    folder, _ = made
+    out = tmp_path / "five steps"
+    code, _, err = call(
+        *("generate", "--run", folder / "run", *GENERATE, "--out", out),
+        *("--settings", '{"flow": {"steps": 5}}'),
+    )
+    assert (code, err) == (0, "")
+    recorded = json.loads((out / "run.json").read_text())["model"]["settings"]["flow"]
+    assert recorded["steps"] == 5
+    two, five = (load_crystals(path).lattice for path in (folder / "crystals", out))
+    assert (two != five).any()
+
+
 @pytest.mark.parametrize("name", ["dataset", "crystals"])
 def test_finished_work_is_left_as_it_is_and_tidied(name, made, prototypes):
     folder, _ = made

@@ -10,6 +10,7 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.geometry import coefficients_from_matrix
 from jaxcrys.symmetry import (
     crystal_family,
+    crystal_system,
     lattice_fixed,
     lattice_mask,
     operations,
@@ -35,6 +36,11 @@ def test_short_symbols_are_those_of_spglib(hall_number):
         kind = spglib.get_spacegroup_type(hall_number(group))
         assert kind is not None
         assert symbol(group) == kind.international_short.replace("_", "")
+
+
+def test_systems_are_those_of_pymatgen():
+    for group in GROUPS:
+        assert crystal_system(group) == SpaceGroup.from_int_number(group).crystal_system
 
 
 def test_families_are_those_of_pymatgen():

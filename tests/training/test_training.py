@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from jaxcrys.training import TrainingConfig, train
 from jaxcrys.training.batches import Batches
 from jaxcrys.training.loop import TrainingFailed, hold_out
 from jaxcrys.training.metrics import MetricsFile, read_metrics
-from jaxcrys.training.state import learning_rate
+from jaxcrys.training.state import learning_rate, optimiser
 from tests.crystals import random_crystals
 
 SETTINGS = dataclasses.replace(
@@ -128,6 +129,7 @@ def test_non_finite_loss_stops_the_run(crystals, tmp_path):
         ({"steps": 0}, "steps"),
         ({"log_every": 3}, "checkpoint_every"),
         ({"learning_rate": -1.0}, "learning_rate"),
+        ({"weight_decay": -0.1}, "weight_decay"),
         ({"ema_decay": 1.0}, "ema_decay"),
         ({"batch_size": 12}, "batch size"),  # not a multiple of the eight test devices
     ],
@@ -150,6 +152,18 @@ def test_learning_rate_rises_then_falls():
     assert values[0] == 0
     assert values[1] == pytest.approx(3e-3)
     assert values[2] == pytest.approx(3e-5)
+
+
+def test_weight_decay_shrinks_parameters_by_the_learning_rate():
+    """Without a gradient a step takes away learning rate · decay of each parameter."""
+    config = dataclasses.replace(CONFIG, weight_decay=0.5)
+    optimise = optimiser(config)
+    params = {"w": jnp.array([2.0, -4.0])}
+    state = optimise.init(params)
+    for step in range(7):
+        rate = float(learning_rate(config)(step))
+        updates, state = optimise.update({"w": jnp.zeros(2)}, state, params)
+        np.testing.assert_allclose(updates["w"], -rate * 0.5 * params["w"], rtol=1e-5, atol=1e-9)
 
 
 def test_half_written_line_is_dropped(tmp_path):

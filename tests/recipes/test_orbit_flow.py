@@ -1,0 +1,110 @@
+"""The sampler of the orbit flow, on velocities whose integral is known."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcrys.core.rng import sample_keys
+from jaxcrys.crystal.buckets import choose_shapes
+from jaxcrys.nn.orbit_net import OrbitNetConfig
+from jaxcrys.processes.flow import Flow
+from jaxcrys.recipes import orbit_flow
+from jaxcrys.recipes.lattice_prior import to_standard
+from jaxcrys.symmetry import free_mask, lattice_mask
+from tests.crystals import random_crystals
+
+CRYSTALS = random_crystals(12, sites=3, seed=3)
+(SHAPE,) = choose_shapes(CRYSTALS, limit=1)
+CONFIG = orbit_flow.fit(
+    orbit_flow.Config(species="given", network=OrbitNetConfig(layers=1, channels=8)), CRYSTALS
+)
+DRIFT = 0.3
+
+
+def drawn(monkeypatch, **changes):
+    """Samples of the field dk/dt = -3k, du/dt = drift, and the lattices in standard units."""
+
+    def field(params, templates, state, time, *, config, shape, dropout=None):
+        t = time[:, None]
+        velocity = orbit_flow.Answer(
+            lattice=-3 * state.lattice,
+            free=jnp.full(state.free.shape, DRIFT),
+            species=jnp.zeros((*state.species.shape, 119)),
+        )
+        if config.flow.target == "endpoint":
+            return dataclasses.replace(
+                velocity,
+                lattice=(1 - t) * velocity.lattice,
+                free=(1 - t)[..., None] * velocity.free,
+            )
+        return velocity
+
+    monkeypatch.setattr(orbit_flow, "predict", field)
+    config = dataclasses.replace(CONFIG, flow=Flow(**{"haste": 0.0, **changes}))
+    batch = jax.tree.map(
+        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), CRYSTALS
+    )
+    found = orbit_flow.sample({}, sample_keys(0, np.arange(12)), batch, config=config, shape=SHAPE)
+    return np.asarray(found.free), np.asarray(to_standard(found, CONFIG.prior))
+
+
+def error(lattice, exact):
+    mask = np.asarray(lattice_mask(CRYSTALS.group))
+    return np.abs(lattice - exact)[mask].mean()
+
+
+@pytest.mark.parametrize(("integrator", "order"), [("euler", 1), ("midpoint", 2)])
+def test_order_of_the_integrators(monkeypatch, integrator, order):
+    """Twice as many steps: half the error, or a quarter."""
+    _, exact = drawn(monkeypatch, integrator="midpoint", steps=600)
+    coarse, fine = (
+        error(drawn(monkeypatch, integrator=integrator, steps=steps)[1], exact)
+        for steps in (20, 40)
+    )
+    assert fine < coarse
+    assert np.log2(coarse / fine) == pytest.approx(order, abs=0.25)
+
+
+def test_an_endpoint_says_the_same_as_a_velocity(monkeypatch):
+    free, lattice = drawn(monkeypatch, steps=20)
+    other, lattice_too = drawn(monkeypatch, steps=20, target="endpoint")
+    np.testing.assert_allclose(lattice_too, lattice, atol=1e-5)
+    turn = other - free
+    np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-5)
+
+
+def test_haste_carries_the_coordinates_further(monkeypatch):
+    """By drift · haste · ∫ t dt, in steps from their beginnings; lattices stay."""
+    steps = 50
+    free, lattice = drawn(monkeypatch, steps=steps)
+    hasty, same = drawn(monkeypatch, steps=steps, haste=1.0)
+    np.testing.assert_array_equal(lattice, same)
+    way = (hasty - free)[free_mask(CRYSTALS.wyckoff)]
+    further = DRIFT * (steps - 1) / (2 * steps)
+    np.testing.assert_allclose((way - further) - np.round(way - further), 0, atol=1e-4)
+
+
+def test_churn_moves_what_is_free_alone(monkeypatch):
+    free, lattice = drawn(monkeypatch, steps=10)
+    churned, other = drawn(monkeypatch, steps=10, churn=1.0)
+    live, loose = free_mask(CRYSTALS.wyckoff), np.asarray(lattice_mask(CRYSTALS.group))
+    assert np.abs(churned - free)[live].mean() > 0.05
+    assert np.abs(other - lattice)[loose].mean() > 0.01
+    assert not churned[~live].any()
+    assert not other[~loose].any()
+
+
+def test_all_none_or_a_part_of_the_elements_is_known_at_the_start():
+    keys = jax.random.split(jax.random.key(0), 4000)
+    given = np.asarray(jax.vmap(lambda key: orbit_flow._given(key, jnp.ones(20, int)))(keys))
+    share = given.mean(-1)
+    rest = 1 - orbit_flow.ALL_KNOWN - orbit_flow.NONE_KNOWN
+    ends = rest / 21  # a random part of 20 sites is empty, or all of them, as often as any other
+    assert (share == 1).mean() == pytest.approx(orbit_flow.ALL_KNOWN + ends, abs=0.03)
+    assert (share == 0).mean() == pytest.approx(orbit_flow.NONE_KNOWN + ends, abs=0.03)
+    part = share[(share > 0) & (share < 1)]
+    assert part.mean() == pytest.approx(0.5, abs=0.03)
+    assert part.std() == pytest.approx(np.sqrt(1 / 12), abs=0.04)
