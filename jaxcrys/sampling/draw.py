@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcrys.core.blocks import in_blocks
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
-from jaxcrys.core.typing import Float, Int
+from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.buckets import assign_shapes, choose_shapes, fit_sites, fitting_shapes
 from jaxcrys.crystal.feasibility import remove_clashes
 from jaxcrys.crystal.orbit_graph import GraphShape
@@ -26,7 +27,7 @@ LARGER_SHAPES = 4
 
 
 class Batch(NamedTuple):
-    """Samples that are drawn together: their indices and the cell shape they fit."""
+    """Samples that are drawn together: their numbers, and the cell shape they fit."""
 
     indices: Int[np.ndarray, "b"]
     shape: CellShape
@@ -65,11 +66,14 @@ class Drawn(NamedTuple):
     score: Float[np.ndarray, "m"]
 
 
-def make_batches(model: Model, templates: Crystal, *, batch_size: int) -> list[Batch]:
+def make_batches(
+    model: Model, templates: Crystal, *, batch_size: int, candidates: int = 1
+) -> list[Batch]:
     """Cut samples into batches of one cell shape each.
 
     The shape of a sample follows from its template alone. Templates larger than anything the model
-    was trained on get a few shapes of their own.
+    was trained on get a few shapes of their own. A batch has ``batch_size`` rows, one for each
+    candidate of each sample.
     """
     shapes = model.config.shapes
     cost = model.config.functions.cost(model.config.settings)
@@ -80,50 +84,47 @@ def make_batches(model: Model, templates: Crystal, *, batch_size: int) -> list[B
             *choose_shapes(take(templates, too_large), limit=LARGER_SHAPES, cost=cost),
         )
     index = assign_shapes(templates, shapes)
+    count = max(1, batch_size // candidates)
     return [
-        Batch(members[start : start + batch_size], shapes[which])
+        Batch(members[start : start + count], shapes[which])
         for which in np.unique(index)
         for members in [np.flatnonzero(index == which)]
-        for start in range(0, len(members), batch_size)
+        for start in range(0, len(members), count)
     ]
 
 
 def draw_batch(
     model: Model, templates: Crystal, batch: Batch, draws: Draws, *, batch_size: int
 ) -> Drawn:
-    """Draw one batch.
-
-    It is filled up to ``batch_size`` with copies of its last sample, so that one program serves
-    all batches of a shape and a sample does not depend on how many others there are.
-    """
-    filled = np.pad(batch.indices, (0, batch_size - len(batch.indices)), mode="edge")
-    given = fit_sites(take(templates, filled), batch.shape.sites)
-    given = jax.tree.map(jnp.asarray, given)
-    keys = sample_keys(draws.seed, filled)
+    """Draw one batch; a sample does not depend on the others in it."""
+    candidates, slots = draws.candidates, templates.wyckoff.shape[-1]
+    request = np.repeat(batch.indices, candidates)
+    number = np.tile(np.arange(candidates), len(batch.indices))
+    given = fit_sites(take(templates, request), batch.shape.sites)
     sampler = _sampler(model.config.recipe, draws.clash_steps)
 
-    def draw(candidate: int) -> Crystal:
-        own = jax.vmap(jax.random.fold_in, (0, None))(keys, candidate) if candidate else keys
-        settings = {"config": model.config.settings, "shape": batch.shape}
-        return jax.device_get(sampler(model.params, own, given, **settings))
+    def draw(rows: Crystal, request: np.ndarray, number: np.ndarray) -> Crystal:
+        keys = _keys(draws.seed, request, number)
+        rows = jax.tree.map(jnp.asarray, rows)
+        return sampler(model.params, keys, rows, config=model.config.settings, shape=batch.shape)
 
-    candidates = [draw(number) for number in range(draws.candidates)]
-    score = np.zeros((1, len(filled)))
-    if draws.candidates > 1:
+    drawn = in_blocks(draw, given, request, number, size=batch_size)
+    score = np.zeros(len(request))
+    if candidates > 1:
         open_sites = (templates.wyckoff > 0) & (templates.species == 0)
         score = scores(
-            model, candidates, filled,
-            shape=batch.shape, seed=draws.seed, same_elements=not open_sites.any(),
+            model, drawn, request,
+            candidates=candidates, shape=batch.shape, seed=draws.seed,
+            same_elements=not open_sites.any(), batch_size=batch_size,
         )  # fmt: skip
-    ranked, number = best_first(candidates, score, draws.keep)
-    count, slots = len(batch.indices), templates.wyckoff.shape[-1]
-    flat = jax.tree.map(lambda leaf: leaf[:count].reshape(-1, *leaf.shape[2:]), ranked)
-    return Drawn(
-        crystals=fit_sites(flat, slots),
-        request=np.repeat(batch.indices, draws.keep),
-        candidate=number[:count].reshape(-1),
-        score=np.take_along_axis(score.T, number, 1)[:count].reshape(-1),
-    )
+    rows = best_first(score, candidates=candidates, keep=draws.keep)
+    return Drawn(fit_sites(take(drawn, rows), slots), request[rows], number[rows], score[rows])
+
+
+def _keys(seed: int, request: np.ndarray, number: np.ndarray) -> Key[jax.Array, "b"]:
+    """The first candidate has the key of a sample without candidates."""
+    keys = sample_keys(seed, request)
+    return jnp.where(number == 0, keys, jax.vmap(jax.random.fold_in)(keys, number))
 
 
 @functools.cache

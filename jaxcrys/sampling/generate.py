@@ -116,7 +116,7 @@ def draw(
     Returns:
         ``draws.keep`` crystals for each template, in the order of the templates, the best first.
     """
-    batches = make_batches(model, templates, batch_size=batch_size)
+    batches = make_batches(model, templates, batch_size=batch_size, candidates=draws.candidates)
     with progress.bar("generating", total=len(templates.group)) as bar:
         for number, batch in enumerate(batches):
             if not store.has(number):

@@ -16,9 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcrys.core.blocks import in_blocks
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
-from jaxcrys.core.typing import ArrayLike, Float, Int
+from jaxcrys.core.typing import ArrayLike, Float, Int, Key
 from jaxcrys.crystal.expand import atomic_length, num_atoms
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
@@ -33,35 +34,31 @@ DRAWS = 4
 
 def scores(
     model: Model,
-    candidates: list[Crystal],
-    index: Int[np.ndarray, "b"],
+    crystals: Crystal,
+    request: Int[np.ndarray, "m"],
     *,
+    candidates: int,
     shape: CellShape,
     seed: int,
     same_elements: bool,
-) -> Float[np.ndarray, "k b"]:
-    """Score of k candidates for each of b templates; the largest is the best.
+    batch_size: int,
+) -> Float[np.ndarray, "m"]:
+    """Score of each candidate; the largest is the best.
 
     Args:
         model: the generator that drew them.
-        candidates: k batches, of the same templates.
-        index: numbers of the samples, from which the disturbances are drawn.
-        shape: static sizes of the batches.
+        crystals: the candidates, those of a template one after another.
+        request: number of the sample that each is for, from which disturbances are drawn.
+        candidates: how many there are for each template.
+        shape: static sizes of the crystals.
         seed: of the disturbances.
         same_elements: whether all candidates for a template have the same elements.
+        batch_size: crystals that are looked at together.
     """
-    batches = [jax.tree.map(jnp.asarray, batch) for batch in candidates]
-    error = np.stack([_mean_misfit(model, batch, index, shape, seed) for batch in batches])
-    if not same_elements or len(batches) == 1:
+    error = _mean_misfit(model, crystals, request, shape, seed, batch_size)
+    if not same_elements or candidates == 1:
         return -error
-    pairs = np.zeros((len(batches), *error.shape))
-    for one in range(len(batches)):
-        for other in range(one):
-            apart = np.minimum(
-                distance(batches[one], batches[other]), distance(batches[other], batches[one])
-            )
-            pairs[one, other] = pairs[other, one] = apart
-    return -(error + pairs.sum(1) / (len(batches) - 1))
+    return -(error + _mean_distance(crystals, candidates, batch_size))
 
 
 @jax.jit
@@ -91,35 +88,61 @@ def distance(crystals: Crystal, others: Crystal) -> Float[ArrayLike, "b"]:
 
 
 def best_first(
-    candidates: list[Crystal], score: Float[np.ndarray, "k b"], keep: int
-) -> tuple[Crystal, Int[np.ndarray, "b m"]]:
-    """The best candidates of each template, by falling score.
+    score: Float[np.ndarray, "m"], *, candidates: int, keep: int
+) -> Int[np.ndarray, "n"]:
+    """Rows of the ``keep`` best candidates of each template, by falling score.
 
-    Returns:
-        crystals with a second batch axis m = ``keep``, and the numbers of the candidates.
+    Example:
+        >>> best_first(np.array([0.1, 0.3, 0.2, 0.9, 0.5, 0.7]), candidates=3, keep=2)
+        array([1, 2, 3, 5])
     """
-    order = np.argsort(-score, axis=0, kind="stable")[:keep].T
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves, 1), *candidates)
-    rows = np.arange(len(order))[:, None]
-    return take(stacked, (rows, order)), order
+    score = score.reshape(-1, candidates)
+    order = np.argsort(-score, axis=-1, kind="stable")[:, :keep]
+    return (order + candidates * np.arange(len(score))[:, None]).reshape(-1)
+
+
+def _mean_distance(crystals: Crystal, candidates: int, batch_size: int) -> Float[np.ndarray, "m"]:
+    """How far each candidate is, in the mean, from the others for its template."""
+    rows = np.arange(len(crystals.group)).reshape(-1, candidates)
+    pairs = np.zeros((len(rows), candidates, candidates))
+    own = np.arange(candidates)
+    for step in range(1, candidates):
+        others = take(crystals, np.roll(rows, -step, axis=-1).reshape(-1))
+        apart = in_blocks(_distance, crystals, others, size=batch_size)
+        pairs[:, own, (own + step) % candidates] = apart.reshape(rows.shape)
+    nearest = np.minimum(pairs, np.swapaxes(pairs, -1, -2))
+    return nearest.sum(-1).reshape(-1) / (candidates - 1)
+
+
+def _distance(crystals: Crystal, others: Crystal) -> jax.Array:
+    return distance(jax.tree.map(jnp.asarray, crystals), jax.tree.map(jnp.asarray, others))
 
 
 def _mean_misfit(
-    model: Model, batch: Crystal, index: Int[np.ndarray, "b"], shape: CellShape, seed: int
-) -> Float[np.ndarray, "b"]:
+    model: Model,
+    crystals: Crystal,
+    request: Int[np.ndarray, "m"],
+    shape: CellShape,
+    seed: int,
+    batch_size: int,
+) -> Float[np.ndarray, "m"]:
+    """The recipe's misfit, a mean over a few disturbances of each crystal."""
     misfit = _misfit(model.config.recipe)
-    keys = sample_keys(seed, index)
-    found = [
-        misfit(
-            model.params,
-            jax.vmap(jax.random.fold_in, (0, None))(keys, draw),
-            batch,
-            config=model.config.settings,
-            shape=shape,
-        )
-        for draw in range(DRAWS)
-    ]
-    return np.mean([np.asarray(part) for part in found], 0)
+    settings = {"config": model.config.settings, "shape": shape}
+
+    def mean(crystals: Crystal, request: np.ndarray) -> jax.Array:
+        keys = sample_keys(seed, request)
+        crystals = jax.tree.map(jnp.asarray, crystals)
+        return sum(
+            misfit(model.params, _folded(keys, draw), crystals, **settings)
+            for draw in range(DRAWS)
+        ) / DRAWS  # fmt: skip
+
+    return in_blocks(mean, crystals, request, size=batch_size)
+
+
+def _folded(keys: Key[jax.Array, "b"], number: int) -> Key[jax.Array, "b"]:
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
 
 
 @functools.cache

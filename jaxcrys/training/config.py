@@ -1,6 +1,7 @@
 """Settings of a training run."""
 
 import dataclasses
+from typing import Literal
 
 from jaxcrys.core.errors import InputError
 
@@ -12,6 +13,8 @@ class TrainingConfig:
     Attributes:
         steps: optimiser steps.
         batch_size: crystals in a step, over all devices.
+        optimiser: ``muon`` for the matrices of the layers, or ``adam`` for everything
+            (``training.optimiser``).
         learning_rate: peak of the schedule: linear warm-up, then a cosine down to a hundredth.
         warmup_steps: length of the warm-up.
         weight_decay: share of each parameter, times the learning rate, that a step takes away.
@@ -27,7 +30,8 @@ class TrainingConfig:
 
     steps: int = 20_000
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    optimiser: Literal["muon", "adam"] = "muon"
+    learning_rate: float = 3e-3
     warmup_steps: int = 500
     weight_decay: float = 0.0
     clip_norm: float = 1.0

@@ -31,7 +31,13 @@ from jaxcrys.training.batches import Batches
 from jaxcrys.training.config import TrainingConfig, validate
 from jaxcrys.training.metrics import MetricsFile, mean_metrics
 from jaxcrys.training.start import start_run
-from jaxcrys.training.state import TrainState, init_state, make_evaluation, make_step
+from jaxcrys.training.state import (
+    TrainState,
+    init_state,
+    make_evaluation,
+    make_gradient,
+    make_update,
+)
 
 
 class TrainingFailed(RuntimeError):
@@ -110,14 +116,16 @@ def train(
         started = time.monotonic()
         programs = {}
         if first < config.steps:
-            programs = _compile(make_step(model, config), state, batches, progress)
+            programs = _compile(make_gradient(model, config), state, batches, progress)
+        update = jax.jit(make_update(config), donate_argnames="state")
         evaluate = jax.jit(make_evaluation(model), static_argnames="shape")
         window: list = []
         window_start = time.monotonic()
         with progress.bar("training", total=config.steps, done=first) as bar:
             for step in range(first, config.steps):
                 shape, batch = batches.at(step)
-                state, metrics = programs[shape](state, batch)
+                gradients, metrics = programs[shape](state, batch)
+                state = update(state, gradients)
                 window.append(metrics)
                 done = step + 1
                 last = done == config.steps
@@ -186,10 +194,10 @@ def _fit_model(
 
 
 def _compile(
-    step: Callable, state: TrainState, batches: Batches, progress: Progress
+    gradient: Callable, state: TrainState, batches: Batches, progress: Progress
 ) -> dict[Any, Any]:
-    """Compile the step for each cell shape ahead, so that step times are honest."""
-    jitted = jax.jit(step, static_argnames="shape", donate_argnames="state")
+    """Compile the gradient for each cell shape ahead, so that step times are honest."""
+    jitted = jax.jit(gradient, static_argnames="shape")
     programs = {}
     with progress.bar("compiling", total=batches.order.num_shapes) as bar:
         for shape, example in batches.examples():

@@ -1,4 +1,4 @@
-"""The state of training and the one step that advances it."""
+"""The state of training, and the two halves of the step that advances it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +15,7 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import Metrics, Params
 from jaxcrys.recipes.model import ModelConfig
 from jaxcrys.training.config import TrainingConfig
+from jaxcrys.training.optimiser import optimiser
 
 
 @pytree
@@ -34,23 +35,6 @@ class TrainState:
     optimiser: Any
 
 
-def learning_rate(config: TrainingConfig) -> optax.Schedule:
-    """Linear warm-up to the peak, cosine down to a hundredth of it at the last step."""
-    return optax.warmup_cosine_decay_schedule(
-        init_value=0.0,
-        peak_value=config.learning_rate,
-        warmup_steps=min(config.warmup_steps, config.steps // 2),
-        decay_steps=config.steps,
-        end_value=config.learning_rate / 100,
-    )
-
-
-def optimiser(config: TrainingConfig) -> optax.GradientTransformation:
-    """Adam with clipped gradients and decoupled weight decay (Loshchilov and Hutter 2019)."""
-    adam = optax.adamw(learning_rate(config), weight_decay=config.weight_decay)
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
-
-
 def init_state(model: ModelConfig, config: TrainingConfig) -> TrainState:
     """Fresh parameters, a function of the seed."""
     key = stream(jax.random.key(config.seed), "parameters")
@@ -63,30 +47,39 @@ def init_state(model: ModelConfig, config: TrainingConfig) -> TrainState:
     )
 
 
-def make_step(
-    model: ModelConfig, config: TrainingConfig
-) -> Callable[..., tuple[TrainState, Metrics]]:
-    """The training step as a pure function of (state, crystals), for one cell shape.
+def make_gradient(model: ModelConfig, config: TrainingConfig) -> Callable[..., Any]:
+    """The gradient at a state as a pure function of (state, crystals), for one cell shape.
 
     Noise is drawn for the global batch from (seed, step), so that one device and many agree.
     """
-    optimise = optimiser(config)
 
-    def step(state: TrainState, crystals: Crystal, *, shape: CellShape):
+    def gradient(
+        state: TrainState, crystals: Crystal, *, shape: CellShape
+    ) -> tuple[Params, Metrics]:
         key = jax.random.fold_in(stream(jax.random.key(config.seed), "noise"), state.step)
-        gradient = jax.value_and_grad(model.functions.loss, has_aux=True)
-        (loss, metrics), grads = gradient(
+        differentiate = jax.value_and_grad(model.functions.loss, has_aux=True)
+        (loss, metrics), gradients = differentiate(
             state.params, key, crystals, config=model.settings, shape=shape, training=True
         )
-        updates, moments = optimise.update(grads, state.optimiser, state.params)
+        one = jnp.ones(())
+        norm = optax.tree.norm(gradients)
+        return gradients, metrics | {"loss": (loss, one), "gradient_norm": (norm, one)}
+
+    return gradient
+
+
+def make_update(config: TrainingConfig) -> Callable[[TrainState, Params], TrainState]:
+    """The step that follows a gradient; one program for all cell shapes."""
+    optimise = optimiser(config)
+
+    def update(state: TrainState, gradients: Params) -> TrainState:
+        updates, moments = optimise.update(gradients, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
         decay = _ema_decay(state.step, config)
         ema = optax.incremental_update(params, state.ema, 1 - decay)
-        one = jnp.ones(())
-        metrics |= {"loss": (loss, one), "gradient_norm": (optax.tree.norm(grads), one)}
-        return TrainState(state.step + 1, params, ema, moments), metrics
+        return TrainState(state.step + 1, params, ema, moments)
 
-    return step
+    return update
 
 
 def make_evaluation(model: ModelConfig) -> Callable[..., Metrics]:

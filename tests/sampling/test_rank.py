@@ -14,6 +14,7 @@ from jaxcrys.crystal.equivalents import equivalents
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling import rank
 from jaxcrys.sampling.rank import best_first, distance, scores
+from jaxcrys.symmetry import degrees_of_freedom
 from tests.crystals import random_crystals
 from tests.models import train_small
 
@@ -64,28 +65,38 @@ def model(tmp_path_factory):
 
 
 def test_what_most_candidates_agree_on_comes_first(model, monkeypatch):
-    monkeypatch.setattr(rank, "_mean_misfit", lambda model, batch, *a: np.zeros(len(batch.group)))
-    batches = [stack_crystals([rutile(x)]) for x in (0.12, 0.30, 0.31, 0.32, 0.42)]
-    (shape,) = choose_shapes(batches[0], limit=1)
-    batches = [fit_sites(batch, shape.sites) for batch in batches]
-    score = scores(model, batches, np.arange(1), shape=shape, seed=0, same_elements=True)
-    assert score.shape == (5, 1)
-    best, number = best_first(batches, score, keep=3)
-    assert set(number[0, :3]) == {1, 2, 3}
-    assert number[0, 0] == 2
-    np.testing.assert_allclose(
-        best.free[0, :, 1, 0], [(0.12, 0.30, 0.31, 0.32, 0.42)[i] for i in number[0]], rtol=1e-6
+    """For two templates, whose candidates must not be mixed up."""
+    monkeypatch.setattr(
+        rank, "_mean_misfit", lambda model, crystals, *a: np.zeros(len(crystals.group))
     )
+    first, second = (0.12, 0.30, 0.31, 0.32, 0.42), (0.40, 0.20, 0.41, 0.45, 0.42)
+    drawn = stack_crystals([rutile(x) for x in first + second])
+    (shape,) = choose_shapes(drawn, limit=1)
+    score = scores(
+        model, fit_sites(drawn, shape.sites), np.repeat([0, 1], 5),
+        candidates=5, shape=shape, seed=0, same_elements=True, batch_size=4,
+    )  # fmt: skip
+    rows = best_first(score, candidates=5, keep=3)
+    assert rows[0] == 2
+    assert set(rows[:3]) == {1, 2, 3}
+    assert rows[3] == 5 + 2
+    assert set(rows[3:]) == {5, 7, 9}
 
 
 def test_where_elements_differ_the_misfit_decides(model):
-    batches = [random_crystals(4, sites=2, seed=seed) for seed in (0, 0, 0)]
-    for batch, shift in zip(batches, (0, 3, 40), strict=True):
-        batch.species[:] = np.where(batch.species > 0, (batch.species + shift) % 90 + 1, 0)
-    (shape,) = choose_shapes(batches[0], limit=1)
-    batches = [fit_sites(batch, shape.sites) for batch in batches]
-    score = scores(model, batches, np.arange(4), shape=shape, seed=1, same_elements=False)
-    again = scores(model, batches, np.arange(4), shape=shape, seed=1, same_elements=False)
-    np.testing.assert_array_equal(score, again)
-    assert np.isfinite(score).all()
-    assert (score <= 0).all()
+    drawn = random_crystals(12, sites=2, seed=0)
+    (shape,) = choose_shapes(drawn, limit=1)
+    drawn = fit_sites(drawn, shape.sites)
+
+    def score(batch_size):
+        return scores(
+            model, drawn, np.repeat(np.arange(4), 3),
+            candidates=3, shape=shape, seed=1, same_elements=False, batch_size=batch_size,
+        )  # fmt: skip
+
+    whole = score(12)
+    assert np.isfinite(whole).all()
+    free = np.asarray(degrees_of_freedom(drawn.wyckoff)).sum(-1)
+    assert (whole[free > 0] < 0).all()
+    assert (free > 0).sum() > 6
+    np.testing.assert_allclose(score(5), whole, rtol=1e-4)

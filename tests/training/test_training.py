@@ -16,7 +16,7 @@ from jaxcrys.training import TrainingConfig, train
 from jaxcrys.training.batches import Batches
 from jaxcrys.training.loop import TrainingFailed, hold_out
 from jaxcrys.training.metrics import MetricsFile, read_metrics
-from jaxcrys.training.state import learning_rate, optimiser
+from jaxcrys.training.optimiser import kernels, learning_rate, optimiser
 from tests.crystals import random_crystals
 
 SETTINGS = dataclasses.replace(
@@ -154,16 +154,52 @@ def test_learning_rate_rises_then_falls():
     assert values[2] == pytest.approx(3e-5)
 
 
-def test_weight_decay_shrinks_parameters_by_the_learning_rate():
+@pytest.mark.parametrize("name", ["adam", "muon"])
+def test_weight_decay_shrinks_parameters_by_the_learning_rate(name):
     """Without a gradient a step takes away learning rate · decay of each parameter."""
-    config = dataclasses.replace(CONFIG, weight_decay=0.5)
+    config = dataclasses.replace(CONFIG, weight_decay=0.5, optimiser=name)
     optimise = optimiser(config)
-    params = {"w": jnp.array([2.0, -4.0])}
+    params = {"kernel": jnp.array([[2.0, -4.0], [1.0, 3.0]])}
     state = optimise.init(params)
     for step in range(7):
         rate = float(learning_rate(config)(step))
-        updates, state = optimise.update({"w": jnp.zeros(2)}, state, params)
-        np.testing.assert_allclose(updates["w"], -rate * 0.5 * params["w"], rtol=1e-5, atol=1e-9)
+        updates, state = optimise.update({"kernel": jnp.zeros((2, 2))}, state, params)
+        shrunk = -rate * 0.5 * params["kernel"]
+        np.testing.assert_allclose(updates["kernel"], shrunk, rtol=1e-5, atol=1e-9)
+
+
+def test_muon_moves_all_directions_of_a_kernel_alike():
+    """The oracle is the singular value decomposition: the change is near to -U Vᵀ, scaled."""
+    config = dataclasses.replace(CONFIG, warmup_steps=0, clip_norm=1e9)
+    gradient = np.random.default_rng(0).normal(size=(12, 5)) * [3.0, 1.0, 1.0, 0.3, 0.1]
+    params = {"mix": {"kernel": jnp.zeros((12, 5)), "bias": jnp.zeros(5)}}
+    gradients = {"mix": {"kernel": jnp.asarray(gradient), "bias": 10.0 ** jnp.arange(5)}}
+    optimise = optimiser(config)
+    updates, _ = optimise.update(gradients, optimise.init(params), params)
+    left, _, right = np.linalg.svd(gradient, full_matrices=False)
+    change = np.asarray(updates["mix"]["kernel"], np.float64)
+    along = np.diag(left.T @ change @ right.T)
+    assert np.all(along < 0)
+    assert along.max() / along.min() > 0.5  # the gradient's own range is 1 : 40
+    rate = float(learning_rate(config)(0))
+    assert np.sqrt((change**2).mean()) == pytest.approx(rate, rel=0.3)
+    np.testing.assert_allclose(updates["mix"]["bias"], updates["mix"]["bias"][0], rtol=1e-3)
+
+
+def test_muon_leaves_embeddings_and_logits_to_adam():
+    params = get_recipe("orbit_flow").init(
+        jax.random.key(0), get_recipe("orbit_flow").presets["tiny"]
+    )
+    marked = {
+        jax.tree_util.keystr(path): mark is not None
+        for path, mark in jax.tree_util.tree_leaves_with_path(
+            kernels(params), is_leaf=lambda x: x is None or not isinstance(x, dict)
+        )
+    }
+    moved = [name for name, by_muon in marked.items() if by_muon]
+    assert all(name.endswith("['kernel']") for name in moved)
+    assert not any("embedding" in name or "logits" in name for name in moved)
+    assert any("query" in name for name in moved)
 
 
 def test_half_written_line_is_dropped(tmp_path):
