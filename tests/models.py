@@ -10,7 +10,13 @@ from tests.crystals import random_crystals
 
 NETWORK = CSPNetConfig(layers=1, channels=16, frequencies=4, time_channels=8)
 CONFIG = TrainingConfig(
-    steps=10, batch_size=8, warmup_steps=2, checkpoint_every=10, log_every=5, max_shapes=2
+    steps=10,
+    batch_size=8,
+    learning_rate=1e-3,
+    warmup_steps=2,
+    checkpoint_every=10,
+    log_every=5,
+    max_shapes=2,
 )
 
 
