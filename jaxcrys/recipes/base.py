@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 
@@ -99,25 +99,27 @@ class Recipe(NamedTuple):
     """A generator as plain data: its settings and its pure functions.
 
     Attributes:
+        makes: whole crystals from templates, or templates alone.
         config: the class of its settings.
         presets: named settings, from small to the published size.
         validate: check of the settings.
         fit: data-dependent settings.
         init: parameters.
         loss: training loss.
-        misfit: denoising error of finished crystals.
+        misfit: denoising error of finished crystals, of a recipe that makes these.
         sample: sampler.
         generates_species: whether elements are drawn, or must be given in the template.
         cost: from the settings, what a crystal of some shape costs, by which shapes are chosen.
     """
 
+    makes: Literal["crystals", "templates"]
     config: type
     presets: Mapping[str, Any]
     validate: Validate
     fit: Fit
     init: Init
     loss: Loss
-    misfit: Misfit
+    misfit: Misfit | None
     sample: Sample
     generates_species: Any
     cost: Callable[[Any], Cost]
@@ -126,17 +128,20 @@ class Recipe(NamedTuple):
 _MODULES = {
     "diffcsp_pp": "jaxcrys.recipes.diffcsp_pp",
     "orbit_flow": "jaxcrys.recipes.orbit_flow",
+    "wyformer": "jaxcrys.recipes.wyformer",
 }
 
 
-def recipe_names() -> tuple[str, ...]:
-    """Names that :func:`get_recipe` knows.
+def recipe_names(makes: Literal["crystals", "templates"] | None = None) -> tuple[str, ...]:
+    """Names that :func:`get_recipe` knows, all or those of recipes that make one thing.
 
     Example:
         >>> recipe_names()
-        ('diffcsp_pp', 'orbit_flow')
+        ('diffcsp_pp', 'orbit_flow', 'wyformer')
+        >>> recipe_names("templates")
+        ('wyformer',)
     """
-    return tuple(_MODULES)
+    return tuple(name for name in _MODULES if makes in (None, get_recipe(name).makes))
 
 
 def get_recipe(name: str) -> Recipe:

@@ -411,6 +411,7 @@ PRESETS = {
 }
 
 RECIPE = Recipe(
+    makes="crystals",
     config=Config,
     presets=PRESETS,
     validate=validate,

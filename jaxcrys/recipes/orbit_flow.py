@@ -437,6 +437,7 @@ PRESETS = {
 }
 
 RECIPE = Recipe(
+    makes="crystals",
     config=Config,
     presets=PRESETS,
     validate=validate,

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcrys.core.blocks import in_blocks
+from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import ArrayLike, Float, Int, Key
@@ -147,4 +148,7 @@ def _folded(keys: Key[jax.Array, "b"], number: int) -> Key[jax.Array, "b"]:
 
 @functools.cache
 def _misfit(recipe: str):
-    return jax.jit(get_recipe(recipe).misfit, static_argnames=("config", "shape"))
+    misfit = get_recipe(recipe).misfit
+    if misfit is None:
+        raise InputError("recipe", f"{recipe} has no measure by which candidates are ranked")
+    return jax.jit(misfit, static_argnames=("config", "shape"))

@@ -1,0 +1,260 @@
+"""Templates site by site: probabilities that sum to one, and choices that symmetry allows."""
+
+import dataclasses
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from pyxtal.symmetry import Group
+
+from jaxcrys.core.pytree import take
+from jaxcrys.core.rng import sample_keys
+from jaxcrys.crystal.equivalents import equivalents
+from jaxcrys.crystal.primitive import CellShape, num_primitive_atoms
+from jaxcrys.nn.set_transformer import (
+    STOP,
+    SetTransformerConfig,
+    add_site,
+    element_logits,
+    position_logits,
+    sequence_logits,
+    start,
+)
+from jaxcrys.processes.site_sequence import Limits, legal_choices, no_limits
+from jaxcrys.recipes import wyformer
+from jaxcrys.symmetry.wyckoff import local_index, position_slots
+from tests.crystals import random_crystals
+
+NETWORK = SetTransformerConfig(layers=2, channels=16, heads=2, species=119)
+SHAPE = CellShape(sites=5, atoms=24, images=4)
+
+
+@pytest.fixture(scope="module")
+def made():
+    crystals = random_crystals(24, sites=5, seed=3)
+    config = wyformer.fit(wyformer.Config(network=NETWORK), crystals)
+    return config, on_device(crystals), wyformer.init(jax.random.key(0), config)
+
+
+def on_device(crystals):
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
+    )
+
+
+def empty(count, sites=5):
+    blank = random_crystals(1, sites=sites, seed=0)
+    return on_device(jax.tree.map(lambda x: np.zeros((count, *x.shape[1:]), x.dtype), blank))
+
+
+def completed(config, params, templates, limits=None, *, seed=0, sites=5):
+    draw = jax.jit(functools.partial(wyformer.complete, config=config, sites=sites))
+    keys = sample_keys(seed, np.arange(len(templates.group)))
+    return jax.device_get(draw(params, keys, templates, limits or no_limits()))
+
+
+def test_reading_site_by_site_is_reading_the_sequence(made):
+    """With the memory the network says after each site what it says of the whole sequence."""
+    config, crystals, params = made
+    positions, elements = sequence_logits(
+        config.network, params, crystals.group, crystals.wyckoff, crystals.species
+    )
+    memory, hidden = start(config.network, params, crystals.group, sites=5)
+    for site in range(5):
+        np.testing.assert_allclose(
+            position_logits(config.network, params, hidden, crystals.group),
+            positions[:, site], rtol=1e-3, atol=1e-4,
+        )  # fmt: skip
+        wyckoff, species = crystals.wyckoff[:, site], crystals.species[:, site]
+        np.testing.assert_allclose(
+            element_logits(config.network, params, hidden, wyckoff),
+            elements[:, site], rtol=1e-3, atol=1e-4,
+        )  # fmt: skip
+        memory, hidden = add_site(
+            config.network, params, memory, wyckoff, species, jnp.asarray(site)
+        )
+
+
+def test_what_follows_does_not_depend_on_the_order(made):
+    config, crystals, params = made
+    three = np.flatnonzero((np.asarray(crystals.wyckoff) > 0).sum(-1) >= 3)
+    chosen = take(crystals, three)
+    scores = [
+        sequence_logits(
+            config.network, params, chosen.group,
+            chosen.wyckoff[:, order], chosen.species[:, order],
+        )[0][:, 3]
+        for order in ([0, 1, 2, 3, 4], [2, 0, 1, 3, 4], [1, 2, 0, 3, 4])
+    ]  # fmt: skip
+    for other in scores[1:]:
+        np.testing.assert_allclose(other, scores[0], rtol=1e-3, atol=1e-4)
+
+
+def test_probabilities_of_all_templates_sum_to_one(made):
+    """Brute force over P-1, with eight inversion centres, and three elements.
+
+    Every template of one site, and every one of two, whether or not it goes on.
+    """
+    config, _, _ = made
+    network = dataclasses.replace(config.network, species=4)
+    config = dataclasses.replace(config, network=network)
+    params = wyformer.init(jax.random.key(5), config)
+    slots = np.asarray(position_slots(np.array(2)))
+    sites = [(int(w), z) for w in slots[slots > 0] for z in (1, 2, 3)]
+    general = max(w for w, _ in sites)
+    pairs = [
+        (one, two)
+        for one, two in itertools.combinations_with_replacement(sites, 2)
+        if one[0] != two[0] or one[0] == general  # an inversion centre holds one site
+    ]
+    total = 0.0
+    for sets in ([(site,) for site in sites], pairs):
+        values = np.array(sets, np.int32)
+        group, wyckoff, species = np.full(len(sets), 2), values[..., 0], values[..., 1]
+        templates = dataclasses.replace(
+            empty(len(sets), values.shape[1]), group=group, wyckoff=wyckoff, species=species
+        )
+        logs, exact = wyformer.template_log_prob(params, templates, config=config)
+        assert exact.all()
+        logs = logs - config.group_log_weights[1]
+        if sets is pairs:
+            scores, _ = sequence_logits(
+                config.network, params, *map(jnp.asarray, (group, wyckoff, species))
+            )
+            room = np.pad(wyckoff, ((0, 0), (0, 1))), np.pad(species, ((0, 0), (0, 1)))
+            legal = legal_choices(jnp.asarray(group), *map(jnp.asarray, room))
+            stop = jax.nn.log_softmax(jnp.where(legal, scores[:, 2], -jnp.inf))[:, STOP]
+            logs = logs - np.asarray(stop)
+        total += np.exp(logs).sum()
+    assert total == pytest.approx(1, abs=1e-4)
+
+
+def test_estimates_approach_the_sum_from_below(made, monkeypatch):
+    config, crystals, params = made
+    chosen = take(crystals, np.arange(8))
+    exact, _ = wyformer.template_log_prob(params, chosen, config=config)
+    monkeypatch.setattr(wyformer, "MOST_ORDERS", 1)
+    several = (np.asarray(chosen.wyckoff) > 0).sum(-1) > 1
+    found, known = wyformer.template_log_prob(params, chosen, config=config, orders=400)
+    assert (known == ~several).all()
+    np.testing.assert_allclose(found, exact, atol=0.15)
+
+
+def test_samples_come_as_often_as_their_probability_says():
+    """Groups 1 and 2: shares of 20,000 samples of two slots against exact log-probabilities."""
+    network = SetTransformerConfig(layers=1, channels=8, heads=2, species=4)
+    config = wyformer.Config(network=network)
+    params = wyformer.init(jax.random.key(1), config)
+    limits = dataclasses.replace(
+        no_limits(),
+        groups=np.isin(np.arange(231), (1, 2)),
+        allowed=np.arange(4) > 0,
+        required=np.zeros(4, bool),
+    )
+    drawn = completed(config, params, empty(20_000, 2), limits, sites=2)
+    single = drawn.wyckoff[:, 1] == 0
+    kinds, counts = np.unique(
+        np.stack([drawn.group, drawn.wyckoff[:, 0], drawn.species[:, 0]], -1)[single],
+        axis=0, return_counts=True,
+    )  # fmt: skip
+    templates = dataclasses.replace(
+        empty(len(kinds), 1), group=kinds[:, 0], wyckoff=kinds[:, 1:2], species=kinds[:, 2:3]
+    )
+    logs, _ = wyformer.template_log_prob(params, templates, config=config)
+    share = np.exp(logs - np.log(2 / 230))  # groups are alike before the data are seen
+    assert len(kinds) == 3 + 9 * 3
+    error = np.sqrt(share * (1 - share) / 20_000)
+    assert (np.abs(counts / 20_000 - share) < 4.5 * error).all()
+
+
+def test_samples_are_legal_templates(made):
+    """pyxtal, with its own tables, says which positions hold one site only."""
+    config, _, params = made
+    drawn = completed(config, params, empty(300))
+    counts = (drawn.wyckoff > 0).sum(-1)
+    assert (counts >= 1).all()
+    assert len(np.unique(drawn.group)) > 20
+    for group, wyckoff, species in zip(drawn.group, drawn.wyckoff, drawn.species, strict=True):
+        used = wyckoff[wyckoff > 0]
+        assert (species > 0).tolist() == (wyckoff > 0).tolist()
+        letters = [int(i) for i in local_index(used)]
+        positions = Group(int(group)).Wyckoff_positions[::-1]  # letter a first
+        assert max(letters) < len(positions)
+        for letter in set(letters):
+            if positions[letter].get_dof() == 0:
+                assert letters.count(letter) == 1
+
+
+def test_limits_are_kept(made):
+    config, _, params = made
+    numbers = np.arange(119)
+    limits = Limits(
+        groups=np.isin(np.arange(231), (14, 62, 225)),
+        allowed=np.isin(numbers, (3, 15, 16, 8)),
+        required=np.isin(numbers, (3, 8)),
+        max_atoms=np.asarray(16, np.int32),
+    )
+    drawn = completed(config, params, empty(200), limits)
+    assert set(np.unique(drawn.group)) <= {14, 62, 225}
+    assert set(np.unique(drawn.species)) <= {0, 3, 8, 15, 16}
+    for required in (3, 8):
+        assert (drawn.species == required).any(-1).all()
+    assert (num_primitive_atoms(drawn) <= 16).all()
+
+
+def test_given_sites_stay(made):
+    config, crystals, params = made
+    kept = dataclasses.replace(
+        crystals,
+        wyckoff=crystals.wyckoff.at[:, 1:].set(0),
+        species=crystals.species.at[:, 1:].set(0),
+    )
+    drawn = completed(config, params, kept)
+    np.testing.assert_array_equal(drawn.group, crystals.group)
+    np.testing.assert_array_equal(drawn.wyckoff[:, 0], crystals.wyckoff[:, 0])
+    np.testing.assert_array_equal(drawn.species[:, 0], crystals.species[:, 0])
+    assert ((drawn.wyckoff > 0).sum(-1) > 1).any()
+
+
+def test_loss_is_blind_to_padding_and_learns(made):
+    config, crystals, params = made
+    loss = jax.jit(functools.partial(wyformer.loss, config=config, shape=SHAPE))
+    key = jax.random.key(2)
+    plain, metrics = loss(params, key, crystals)
+    nothing = jax.tree.map(jnp.zeros_like, take(crystals, slice(4)))
+    more = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), crystals, nothing)
+    with_empty, _ = loss(params, key, more)
+    np.testing.assert_allclose(with_empty, plain, rtol=1e-5)
+    wide = dataclasses.replace(
+        crystals,
+        wyckoff=jnp.pad(crystals.wyckoff, ((0, 0), (0, 3))),
+        species=jnp.pad(crystals.species, ((0, 0), (0, 3))),
+        free=jnp.pad(crystals.free, ((0, 0), (0, 3), (0, 0))),
+    )
+    padded, _ = loss(params, key, wide)
+    np.testing.assert_allclose(padded, plain, rtol=1e-5)
+    assert set(metrics) == {"positions", "elements"}
+    gradient = jax.grad(lambda p: loss(p, key, crystals)[0])(params)
+    moved = jax.tree.map(lambda p, g: p - 0.01 * g, params, gradient)
+    assert loss(moved, key, crystals)[0] < plain
+
+
+def test_equivalent_descriptions_are_shown_in_training():
+    """The average over descriptions under training is that over all of them, one by one."""
+    crystals = random_crystals(1, sites=2, seed=11)
+    others = equivalents(take(crystals, 0))
+    assert len(others.group) > 1
+    config = dataclasses.replace(
+        wyformer.Config(network=dataclasses.replace(NETWORK, dropout=0.0)), augment=True
+    )
+    params = wyformer.init(jax.random.key(0), config)
+    many = on_device(jax.tree.map(lambda x: np.repeat(x, 4000, 0), crystals))
+    shown, _ = wyformer.loss(
+        params, jax.random.key(0), many, config=config, shape=SHAPE, training=True
+    )
+    every = on_device(jax.tree.map(lambda x: np.repeat(x, 400, 0), others))
+    wanted, _ = wyformer.loss(params, jax.random.key(1), every, config=config, shape=SHAPE)
+    assert float(shown) == pytest.approx(float(wanted), rel=0.02)
