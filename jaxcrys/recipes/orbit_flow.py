@@ -64,6 +64,10 @@ class Config:
         network: which network, and its size.
         flow: what the network learns, and how the sampler integrates.
         lattice_weight: weight of the lattice in the loss; likewise the other two.
+        lattice_spread: how far the lattices' starts are spread when samples are drawn, as a share
+            of the spread in training. 1 draws lattices as varied as the data; from 0, the typical
+            start, the flow ends at the most typical lattice of a template, which is nearer to the
+            true one where only one is.
         substitutions: share of training crystals that get similar elements in place of their own
             (``recipes.substitution``).
         prior: start of the lattices, from the training set.
@@ -75,6 +79,7 @@ class Config:
     lattice_weight: float = 1.0
     free_weight: float = 1.0
     species_weight: float = 0.3
+    lattice_spread: float = 1.0
     substitutions: float = 0.0
     prior: LatticePrior = LatticePrior()
 
@@ -124,7 +129,7 @@ def validate(config: Config) -> None:
     validate_backbone(config.network)
     flow.validate(config.flow)
     lattice_prior.validate(config.prior)
-    for name in ("lattice_weight", "free_weight", "species_weight"):
+    for name in ("lattice_weight", "free_weight", "species_weight", "lattice_spread"):
         if not getattr(config, name) >= 0:
             raise InputError(name, f"must not be negative, got {getattr(config, name)}")
     if not 0 <= config.substitutions <= 1:
@@ -220,6 +225,7 @@ def sample(
     """
     masks = masks_of(templates)
     first = _prior(_keys(keys), templates, masks)
+    first = dataclasses.replace(first, lattice=config.lattice_spread * first.lattice)
     step = 1 / config.flow.steps
 
     def ask(state: State, time: jax.Array) -> Answer:

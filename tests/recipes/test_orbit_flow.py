@@ -24,7 +24,7 @@ CONFIG = orbit_flow.fit(
 DRIFT = 0.3
 
 
-def drawn(monkeypatch, **changes):
+def drawn(monkeypatch, spread=1.0, **changes):
     """Samples of the field dk/dt = -3k, du/dt = drift, and the lattices in standard units."""
 
     def field(params, templates, state, time, *, config, shape, dropout=None):
@@ -43,7 +43,8 @@ def drawn(monkeypatch, **changes):
         return velocity
 
     monkeypatch.setattr(orbit_flow, "predict", field)
-    config = dataclasses.replace(CONFIG, flow=Flow(**{"haste": 0.0, **changes}))
+    flow = Flow(**{"haste": 0.0, **changes})
+    config = dataclasses.replace(CONFIG, flow=flow, lattice_spread=spread)
     batch = jax.tree.map(
         lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), CRYSTALS
     )
@@ -54,6 +55,17 @@ def drawn(monkeypatch, **changes):
 def error(lattice, exact):
     mask = np.asarray(lattice_mask(CRYSTALS.group))
     return np.abs(lattice - exact)[mask].mean()
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_lattices_start_with_a_share_of_their_spread(monkeypatch, spread):
+    """The field is linear, so the ends are spread as the starts are; coordinates do not change."""
+    free, whole = drawn(monkeypatch)
+    same, part = drawn(monkeypatch, spread=spread)
+    mask = np.asarray(lattice_mask(CRYSTALS.group))
+    assert np.abs(whole[mask]).max() > 1e-2
+    np.testing.assert_allclose(part[mask], spread * whole[mask], atol=1e-5)
+    np.testing.assert_array_equal(same, free)
 
 
 @pytest.mark.parametrize(("integrator", "order"), [("euler", 1), ("midpoint", 2)])
