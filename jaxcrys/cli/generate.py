@@ -37,6 +37,11 @@ class Command:
         template: positions of the one space group given, such as "4a 4b" or "Na@4a Cl@4b".
         formula: exact composition, with a template.
         templates_from: a dataset; sample i takes group, positions and elements of its crystal i.
+            Or a run of wyformer, which draws them.
+        chemical_system: elements that may occur, such as Li-P-S; this and the next two need
+            templates from a run of wyformer.
+        elements_required: elements that must occur, such as Li.
+        max_atoms: most atoms in the primitive cell.
         checkpoint: best, latest, or a step.
     """
 
@@ -53,6 +58,9 @@ class Command:
     template: str | None = None
     formula: str | None = None
     templates_from: Path | None = None
+    chemical_system: str | None = None
+    elements_required: str | None = None
+    max_atoms: int | None = None
     checkpoint: str = "best"
 
     def run(self) -> None:
@@ -71,7 +79,15 @@ class Command:
             keep=self.keep,
             clash_steps=self.clash_steps,
             batch_size=self.batch_size,
-            wish=Wish(self.space_group, self.template, self.formula, self.templates_from),
+            wish=Wish(
+                groups=self.space_group,
+                template=self.template,
+                formula=self.formula,
+                templates_from=self.templates_from,
+                chemical_system=self.chemical_system,
+                elements_required=self.elements_required,
+                max_atoms=self.max_atoms,
+            ),
             progress=TerminalProgress(),
         )
         print(summary(rows))

@@ -24,10 +24,11 @@ from jaxcrys.core.pytree import take
 from jaxcrys.core.versions import library_versions
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.recipes.model import Model, model_to_json
+from jaxcrys.recipes.model import Model, config_path, load_model, model_to_json
 from jaxcrys.sampling.draw import Drawn, Draws, draw_batch, make_batches
 from jaxcrys.sampling.report import read_rows, report_rows, write_report
-from jaxcrys.sampling.wish import Wish, plan
+from jaxcrys.sampling.template_model import draw_templates
+from jaxcrys.sampling.wish import Wish, check_wish, plan
 
 _COLUMNS = ("request", "candidate", "score")
 
@@ -72,6 +73,12 @@ def generate(
     out = Path(out)
     wish = wish or Wish()
     progress = progress or Progress()
+    if model.config.functions.makes != "crystals":
+        raise InputError(
+            str(model.run),
+            f"is a run of {model.config.recipe}, which makes templates without geometry",
+            "give it as --templates-from, beside --run of a recipe such as orbit_flow",
+        )
     if num < 1:
         raise InputError("--num", f"must be at least 1, got {num}")
     for name, value in (("batch-size", batch_size), ("candidates", candidates), ("keep", keep)):
@@ -132,15 +139,18 @@ def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
     Raises:
         InputError: if the recipe needs elements and the wish gives none.
     """
-    references = load_crystals(wish.templates_from) if wish.templates_from else None
-    templates = plan(
-        wish,
-        np.arange(num),
-        seed=seed,
-        training=model.templates,
-        references=references,
-        sites=model.config.sites,
-    )
+    check_wish(wish)
+    if wish.templates_from is not None and config_path(wish.templates_from).exists():
+        templates = draw_templates(load_model(wish.templates_from), wish, num=num, seed=seed)
+    else:
+        templates = plan(
+            wish,
+            np.arange(num),
+            seed=seed,
+            training=model.templates,
+            references=load_crystals(wish.templates_from) if wish.templates_from else None,
+            sites=model.config.sites,
+        )
     open_sites = (templates.wyckoff > 0) & (templates.species == 0)
     if open_sites.any() and not model.config.functions.generates_species(model.config.settings):
         raise InputError(
@@ -159,6 +169,9 @@ def _record(model: Model, *, num: int, draws: Draws, batch_size: int, wish: Wish
         "space_groups": list(wish.groups),
         "template": wish.template,
         "formula": wish.formula,
+        "chemical_system": wish.chemical_system,
+        "elements_required": wish.elements_required,
+        "max_atoms": wish.max_atoms,
         "templates_from": _source(wish.templates_from) if wish.templates_from else None,
         "run": str(model.run),
         "checkpoint": {"step": model.step, "sha256": parameter_hash(model)},
@@ -168,7 +181,9 @@ def _record(model: Model, *, num: int, draws: Draws, batch_size: int, wish: Wish
 
 
 def _source(path: Path) -> dict[str, str]:
-    """Where crystals come from, and the hash of what lay there."""
+    """Where templates come from, and the hash of what lay there."""
+    if config_path(path).exists():
+        return {"path": str(path), "sha256": parameter_hash(load_model(path))}
     file = path / CRYSTALS_FILE if path.is_dir() else path
     if not file.is_file():
         raise InputError(str(path), "is not a dataset", "make one: jaxcrys prepare FILES --out ...")

@@ -31,13 +31,21 @@ class Wish:
         template: positions, optionally with elements, such as ``4a 4b`` or ``Na@4a Cl@4b``.
         formula: exact composition; needs a template.
         templates_from: a dataset (or its arrays); sample i takes group, positions and elements
-            from its crystal i, from the start again after the last one.
+            from its crystal i, from the start again after the last one. Or a run of a recipe that
+            makes templates, from which they are drawn.
+        chemical_system: elements that may occur, such as ``Li-P-S``; of templates that are drawn
+            from a run, as the next two.
+        elements_required: elements that must occur.
+        max_atoms: most atoms in the primitive cell.
     """
 
     groups: tuple[int, ...] = ()
     template: str | None = None
     formula: str | None = None
     templates_from: Path | None = None
+    chemical_system: str | None = None
+    elements_required: str | None = None
+    max_atoms: int | None = None
 
 
 def plan(
@@ -63,6 +71,17 @@ def plan(
         InputError: if the wish contradicts itself or cannot be met.
     """
     check_wish(wish)
+    for option, value in (
+        ("--chemical-system", wish.chemical_system),
+        ("--elements-required", wish.elements_required),
+        ("--max-atoms", wish.max_atoms),
+    ):
+        if value is not None:
+            raise InputError(
+                option, "needs a model of templates", "give --templates-from a run of wyformer"
+            )
+    if references is not None and wish.groups:
+        raise InputError("--templates-from", "is a dataset, which already says the groups")
     if references is not None:
         chosen = take(references, indices % len(references.group))
         return _blank(chosen.group, chosen.wyckoff, chosen.species, sites)
@@ -103,8 +122,10 @@ def check_wish(wish: Wish) -> None:
         raise InputError(
             "--formula", "needs a --template", "such as --space-group 225 --template '4a 4b'"
         )
-    if wish.templates_from is not None and (wish.groups or wish.template):
+    if wish.templates_from is not None and wish.template:
         raise InputError("--templates-from", "already says groups, positions and elements")
+    if wish.max_atoms is not None and wish.max_atoms < 1:
+        raise InputError("--max-atoms", f"must be at least 1, got {wish.max_atoms}")
 
 
 def parse_template(group: int, text: str) -> list[tuple[int, int]]:
