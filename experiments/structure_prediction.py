@@ -12,13 +12,16 @@ What:     prepares the files, trains a recipe with the elements given, predicts 
           and no reference is looked at), 'best' the one nearest to the reference. With
           ``--untrained`` the same network before training is scored too.
 Data:     mix_20 (8,719 + 1,000 crystals), binary and ternary test crystals of MP-20.
-Time:     on one CPU core, beside other work: 32 minutes of training (16,000 steps of 128); 20
-          candidates for 1,000 crystals take 8 minutes to draw, and 8 to score. With
-          ``configs/diffcsp_pp_mix20.json`` an hour on two cores, and 6 minutes for 500 draws.
-Expected: 1,000 crystals, 20 candidates: one draw 67.1 % (RMSE 0.070), chosen 74.9 % (0.048), best
-          94.6 % (0.062). DiffCSP++, one draw, 500 crystals: 69.6 % (0.089). Trained on mix_20 and
-          lemat_sample (``configs/orbit_flow_mix20_lemat.json``), 500 crystals: 68.6 % (0.063),
-          75.6 % (0.054), 95.4 % (0.059). Figures of other training sets are not comparable.
+Time:     on one CPU core: 35 minutes of training (16,000 steps of 128); 20 candidates for 1,000
+          crystals take 5 minutes to draw, and 8 to score. ``configs/diffcsp_pp_mix20.json`` takes
+          an hour on two cores, ``diffcsp_pp_mix20_half_hour.json`` half an hour on one, and each
+          6 minutes for 500 draws.
+Expected: with ``--checkpoint latest``, 1,000 crystals, 20 candidates: one draw 71.4 % (RMSE
+          0.071), chosen 78.7 % (0.059), best 93.0 % (0.058). DiffCSP++, one draw, 500 crystals:
+          61.4 % (0.102) after half an hour, 69.6 % (0.089) after the hour. Trained on mix_20 and
+          lemat_sample (``configs/orbit_flow_mix20_lemat.json``), best checkpoint, 500 crystals:
+          68.6 % (0.063), 75.6 % (0.054), 95.4 % (0.059). Figures of other training sets are not
+          comparable.
 
 Each part can be interrupted; the same command goes on with it.
 """

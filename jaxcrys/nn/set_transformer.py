@@ -121,8 +121,7 @@ class SetTransformer(nn.Module):
         for block in self.blocks:
             x = block(x, tokens)
         hidden = self.norm(x)
-        positions = self.positions(hidden, group[..., None])
-        return positions, self.elements(hidden[..., :-1, :], wyckoff)
+        return self.positions(hidden, group), self.elements(hidden[..., :-1, :], wyckoff)
 
     def start(self, group: ArrayLike, tokens: int) -> tuple[Memory, jax.Array]:
         """Memory with room for ``tokens`` tokens, and what follows the group's."""
@@ -166,10 +165,9 @@ class SetTransformer(nn.Module):
         return self.site_bits(known) + self.position(wyckoff)
 
     def positions(self, hidden: jax.Array, group: ArrayLike) -> jax.Array:
-        """Scores of the positions of the group, and of stopping."""
-        slots = position_slots(group)
-        offered = self.describe(slots) / math.sqrt(self.config.channels)
-        scores = jnp.einsum("...c,...pc->...p", self.query(hidden), offered)
+        """Scores of the positions of the group, and of stopping, after each of t tokens."""
+        offered = self.describe(position_slots(group)) / math.sqrt(self.config.channels)
+        scores = jnp.einsum("btc,bpc->btp", self.query(hidden), offered)
         return jnp.concatenate([scores, self.stop(hidden)], -1)
 
     def elements(self, hidden: jax.Array, wyckoff: ArrayLike) -> jax.Array:
@@ -314,8 +312,8 @@ def position_logits(
     group: Int[ArrayLike, "b"],
 ) -> Float[jax.Array, "b 28"]:
     """Scores of the next position, and of stopping, from what the network knows."""
-    result = SetTransformer(config).apply(params, hidden, group, method="positions")
-    return typing.cast(jax.Array, result)
+    result = SetTransformer(config).apply(params, hidden[:, None], group, method="positions")
+    return typing.cast(jax.Array, result)[:, 0]
 
 
 def element_logits(

@@ -1,0 +1,94 @@
+"""Templates from a trained model: within what is asked for, and then given geometry."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.crystal import load_crystals
+from jaxcrys.crystal.primitive import num_primitive_atoms
+from jaxcrys.recipes import get_recipe
+from jaxcrys.recipes.model import load_model
+from jaxcrys.sampling.generate import generate
+from jaxcrys.sampling.template_model import draw_templates, limits_of
+from jaxcrys.sampling.wish import Wish
+from jaxcrys.training import train
+from tests.crystals import random_crystals
+from tests.models import CONFIG, train_small
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    recipe = get_recipe("wyformer")
+    tiny = recipe.presets["tiny"]
+    network = dataclasses.replace(tiny.network, layers=1, channels=16)
+    folder = tmp_path_factory.mktemp("templates") / "run"
+    train(
+        folder, random_crystals(60, seed=1),
+        recipe="wyformer", settings=dataclasses.replace(tiny, network=network), config=CONFIG,
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def geometry(tmp_path_factory):
+    return load_model(train_small(tmp_path_factory.mktemp("geometry") / "run", species="given"))
+
+
+def test_templates_meet_the_wish(run):
+    wish = Wish(
+        groups=(14, 62, 123, 225),
+        chemical_system="Li-P-S-O",
+        elements_required="Li-O",
+        max_atoms=12,
+    )
+    drawn = draw_templates(load_model(run), wish, num=300, seed=0)
+    assert set(np.unique(drawn.group)) <= {14, 62, 123, 225}
+    assert len(np.unique(drawn.group)) > 2
+    assert set(np.unique(drawn.species)) <= {0, 3, 8, 15, 16}
+    for number in (3, 8):
+        assert (drawn.species == number).any(-1).all()
+    assert (num_primitive_atoms(drawn) <= 12).all()
+
+
+def test_a_template_depends_on_its_number_alone(run):
+    model = load_model(run)
+    few = draw_templates(model, Wish(), num=3, seed=5)
+    many = draw_templates(model, Wish(), num=300, seed=5)
+    np.testing.assert_array_equal(many.wyckoff[:3], few.wyckoff)
+    np.testing.assert_array_equal(many.species[:3], few.species)
+    other = draw_templates(model, Wish(), num=3, seed=6)
+    assert (other.wyckoff != few.wyckoff).any()
+
+
+def test_geometry_is_drawn_for_them(run, geometry, tmp_path):
+    """Without elements given a recipe that needs them cannot draw; with templates it can."""
+    wish = Wish(templates_from=run, chemical_system="Na-Cl", elements_required="Na", max_atoms=8)
+    rows = generate(geometry, tmp_path / "out", num=6, seed=1, batch_size=8, wish=wish)
+    assert len(rows) == 6
+    made = load_crystals(tmp_path / "out")
+    assert set(np.unique(made.species)) <= {0, 11, 17}
+    assert (made.species == 11).any(-1).all()
+    again = generate(geometry, tmp_path / "out", num=6, seed=1, batch_size=8, wish=wish)
+    assert [row["wyckoff"] for row in again] == [row["wyckoff"] for row in rows]
+    with pytest.raises(InputError, match="makes templates without geometry"):
+        generate(load_model(run), tmp_path / "other", num=1)
+    with pytest.raises(InputError, match="makes no templates"):
+        draw_templates(geometry, Wish(), num=1, seed=0)
+    with pytest.raises(InputError, match="--max-atoms: needs a model of templates"):
+        generate(geometry, tmp_path / "other", num=1, wish=Wish(max_atoms=3))
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        (Wish(groups=(227,), max_atoms=1), "no group asked for holds 1 sites in 1 atoms"),
+        (Wish(elements_required="Li-Na-K", max_atoms=2), "holds 3 sites in 2 atoms"),
+        (Wish(chemical_system="Li-O", elements_required="S"), "not within the chemical system"),
+        (Wish(chemical_system="Li-Xx"), "--chemical-system"),
+    ],
+)
+def test_impossible_wishes_are_refused_at_once(wish, message):
+    with pytest.raises(InputError, match=message):
+        limits_of(wish, sites=9)
