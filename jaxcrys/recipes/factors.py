@@ -7,9 +7,12 @@ import jax.numpy as jnp
 
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float
+from jaxcrys.crystal.expand import atomic_length
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.geometry.lattice import matrix_from_coefficients
 from jaxcrys.recipes.base import Metrics
 from jaxcrys.symmetry.groups import lattice_mask
+from jaxcrys.symmetry.tables import load_tables, lookup
 from jaxcrys.symmetry.wyckoff import free_mask, multiplicity
 
 
@@ -49,6 +52,28 @@ def mean_over_atoms(values: Float[ArrayLike, "*b s"], crystals: Crystal) -> Floa
     """
     atoms = multiplicity(crystals.wyckoff)
     return (values * atoms).sum(-1) / jnp.maximum(atoms.sum(-1), 1)
+
+
+def cartesian_changes(
+    crystals: Crystal, changes: Float[ArrayLike, "b s 3"]
+) -> Float[ArrayLike, "b s 3"]:
+    """Changes of free coordinates as Cartesian vectors, in units of the atomic length.
+
+    Example:
+        >>> from jaxcrys.crystal import build_crystal, stack_crystals
+        >>> crystal = build_crystal(1, [(6, "a", (0.0, 0.0, 0.0))], (2, 4, 8, 90, 90, 90))
+        >>> batch = jax.tree.map(jnp.asarray, stack_crystals([crystal]))
+        >>> changes = cartesian_changes(batch, jnp.full((1, 1, 3), 0.5))
+        >>> [round(float(x), 3) for x in changes[0, 0]]  # the atomic length is 4 Å
+        [0.25, 0.5, 1.0]
+    """
+    tables = load_tables()
+    first = lookup(tables.position_first_row, crystals.wyckoff)
+    linear = lookup(tables.row_linear, first).astype(changes.dtype)
+    frac = (linear * changes[..., None, :]).sum(-1)
+    lattice = matrix_from_coefficients(crystals.lattice)
+    vectors = (frac[..., :, None] * lattice[:, None]).sum(-2)
+    return vectors / atomic_length(crystals)[:, None, None]
 
 
 def weighted_loss(metrics: Metrics, weights: Mapping[str, float]) -> Float[jax.Array, ""]:

@@ -21,10 +21,8 @@ from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
-from jaxcrys.crystal.expand import atomic_length
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.geometry.lattice import matrix_from_coefficients
 from jaxcrys.nn.backbone import (
     BackboneConfig,
     backbone_cost,
@@ -39,10 +37,15 @@ from jaxcrys.processes.flow import Flow
 from jaxcrys.recipes import lattice_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.coupling import couple
-from jaxcrys.recipes.factors import Masks, masks_of, mean_over_atoms, weighted_loss
+from jaxcrys.recipes.factors import (
+    Masks,
+    cartesian_changes,
+    masks_of,
+    mean_over_atoms,
+    weighted_loss,
+)
 from jaxcrys.recipes.lattice_prior import LatticePrior, from_standard, to_standard
 from jaxcrys.recipes.substitution import substitute
-from jaxcrys.symmetry.tables import load_tables, lookup
 
 NETWORK_TIME = 1000.0
 """The network reads time on this scale."""
@@ -331,7 +334,7 @@ def _errors(
     masks = masks_of(example.crystals)
     lattice = jnp.where(masks.lattice, said.lattice - example.lattice, 0)
     crystal = _crystal(example.crystals, example.state, config)
-    vectors = _cartesian(crystal, said.free - example.free)
+    vectors = cartesian_changes(crystal, said.free - example.free)
     free = jnp.where(masks.free.any(-1), (vectors**2).sum(-1), 0)
     return free, (lattice**2).sum(-1)
 
@@ -414,17 +417,6 @@ def _crystal(templates: Crystal, state: State, config: Config) -> Crystal:
         free=state.free,
         lattice=from_standard(state.lattice, templates, config.prior),
     )
-
-
-def _cartesian(crystal: Crystal, free: Float[ArrayLike, "b s 3"]) -> Float[ArrayLike, "b s 3"]:
-    """Changes of free coordinates as Cartesian vectors in units of the atomic length."""
-    tables = load_tables()
-    first = lookup(tables.position_first_row, crystal.wyckoff)
-    linear = lookup(tables.row_linear, first).astype(free.dtype)
-    frac = (linear * free[..., None, :]).sum(-1)
-    lattice = matrix_from_coefficients(crystal.lattice)
-    vectors = (frac[..., :, None] * lattice[:, None]).sum(-2)
-    return vectors / atomic_length(crystal)[:, None, None]
 
 
 def _generates_species(config: Config) -> bool:
