@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcrys.core.blocks import in_blocks
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
@@ -57,6 +58,10 @@ SMOOTHING = 0.1
 
 MOST_ORDERS = 5040
 """Of the sites of a template, up to which probabilities are summed exactly: seven sites."""
+
+
+BLOCK = 128
+"""Sequences whose probabilities are computed together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,9 +267,10 @@ def template_log_prob(
             sequences = all_orders(wyckoff, species)
         else:
             many = (np.broadcast_to(part, (orders, len(wyckoff))) for part in (wyckoff, species))
-            sequences = random_order(keys[number], *map(jnp.asarray, many))
-        found = np.asarray(run(params, np.full(len(sequences[0]), group), *sequences), np.float64)
-        total = np.logaddexp.reduce(found)
+            sequences = jax.device_get(random_order(keys[number], *map(jnp.asarray, many)))
+        groups = np.full(len(sequences[0]), group)
+        found = in_blocks(functools.partial(run, params), groups, *sequences, size=BLOCK)
+        total = np.logaddexp.reduce(found.astype(np.float64))
         if not exact[-1]:
             total += count - np.log(orders)
         logs.append(total + config.group_log_weights[group - 1])
