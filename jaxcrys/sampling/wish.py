@@ -80,7 +80,7 @@ def plan(
             raise InputError(
                 option, "needs a model of templates", "give --templates-from a run of wyformer"
             )
-    if references is not None and wish.groups:
+    if wish.templates_from is not None and wish.groups:
         raise InputError("--templates-from", "is a dataset, which already says the groups")
     if references is not None:
         chosen = take(references, indices % len(references.group))
