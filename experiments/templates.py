@@ -10,8 +10,10 @@ What:     trains wyformer, draws templates with elements, and compares them with
           smact's classic rules accept; log-probability of validation templates, as sets; and 2,000
           templates under constraints, all of which must be kept.
 Data:     mix_20 (8,719 + 1,000 crystals).
-Time:     on one CPU core, beside other work: 5 minutes of training, seconds for the draws.
-Expected: @EXPECTED@
+Time:     on one CPU core, beside other work: 18 minutes of training, seconds for the draws.
+Expected: validation loss 17.85 at step 1,000, and rising afterwards. Of 1,024 templates, drawn in
+          0.7 s: P1 in 0.8 % (training set 0.8 %), χ² 0.21 (noise floor 0.19), 4.0 sites and 3.0 elements
+          (validation set 4.3 and 2.9); constraints kept in 100 %.
 
 Training can be interrupted; the same command goes on with it.
 """
@@ -70,14 +72,14 @@ def main() -> None:
     seconds = time.monotonic() - started
     chosen = np.random.default_rng(0).permutation(len(training.group))[: arguments.num]
     logs, exact = template_log_prob(
-        model.params, take(validation, slice(200)), config=model.config.settings
+        model.params, take(validation, slice(50)), config=model.config.settings
     )
     result = {
         "templates a second": round(arguments.num / seconds),
         "generated": described(drawn, validation, known),
         "training sample": described(take(training, chosen), validation, known),
         "validation": described(validation, validation, known),
-        "log p of 200 validation templates": round(float(logs.mean()), 3),
+        "log p of 50 validation templates": round(float(logs.mean()), 3),
         "of which exact": float(exact.mean()),
         "constraints kept": constraints_kept(
             draw_templates(model, WISH, num=arguments.num, seed=1)
