@@ -68,8 +68,9 @@ def limits_of(wish: Wish, sites: int) -> Limits:
         >>> np.flatnonzero(limits.groups).tolist()  # the smallest orbits of 227 hold two atoms
         [1]
     """
-    required = _mask(wish.elements_required, "--elements-required")
-    allowed = np.arange(ELEMENTS) > 0
+    required, allowed = np.zeros(ELEMENTS, bool), np.arange(ELEMENTS) > 0
+    if wish.elements_required is not None:
+        required = _mask(wish.elements_required, "--elements-required")
     if wish.chemical_system is not None:
         allowed = _mask(wish.chemical_system, "--chemical-system")
     if (required & ~allowed).any():
@@ -95,10 +96,10 @@ def limits_of(wish: Wish, sites: int) -> Limits:
     return Limits(groups=possible & wanted, allowed=allowed, required=required, max_atoms=most)
 
 
-def _mask(elements: str | None, where: str) -> Bool[np.ndarray, "119"]:
+def _mask(elements: str, where: str) -> Bool[np.ndarray, "119"]:
     """Elements written such as Li-P-S."""
     mask = np.zeros(ELEMENTS, bool)
-    for symbol in elements.split("-") if elements else ():
+    for symbol in elements.split("-"):
         try:
             mask[atomic_number(symbol)] = True
         except InputError as error:

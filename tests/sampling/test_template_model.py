@@ -87,6 +87,8 @@ def test_geometry_is_drawn_for_them(run, geometry, tmp_path):
         (Wish(elements_required="Li-Na-K", max_atoms=2), "holds 3 sites in 2 atoms"),
         (Wish(chemical_system="Li-O", elements_required="S"), "not within the chemical system"),
         (Wish(chemical_system="Li-Xx"), "--chemical-system"),
+        (Wish(chemical_system=""), "--chemical-system"),
+        (Wish(elements_required="Li-"), "--elements-required"),
     ],
 )
 def test_impossible_wishes_are_refused_at_once(wish, message):
