@@ -11,6 +11,7 @@ from jaxcrys.core.typing import Float, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.processes.site_sequence import Limits
 
 Params = Any
 """A pytree of network parameters."""
@@ -95,21 +96,44 @@ class Sample(Protocol):
         ...
 
 
+class Complete(Protocol):
+    """Templates from nothing, or from a part of them."""
+
+    def __call__(
+        self,
+        params: Params,
+        keys: Key[jax.Array, "b"],
+        templates: Crystal,
+        limits: Limits,
+        *,
+        config: Any,
+        sites: int,
+    ) -> Crystal:
+        """Draw groups, positions and elements where they are 0; what is given stays.
+
+        ``sites`` is static, the number of slots. A recipe without ``sample`` that makes crystals
+        draws coordinates and lattice as well.
+        """
+        ...
+
+
 class Recipe(NamedTuple):
     """A generator as plain data: its settings and its pure functions.
 
     Attributes:
-        makes: whole crystals from templates, or templates alone.
+        makes: whole crystals, or templates alone.
         config: the class of its settings.
         presets: named settings, from small to the published size.
         validate: check of the settings.
         fit: data-dependent settings.
         init: parameters.
         loss: training loss.
-        misfit: denoising error of finished crystals, of a recipe that makes these.
-        sample: sampler.
-        generates_species: whether elements are drawn, or must be given in the template.
         cost: from the settings, what a crystal of some shape costs, by which shapes are chosen.
+        sample: geometry in given templates; None where they are not needed.
+        complete: templates from nothing; None where they must be given.
+        misfit: denoising error of finished crystals, if candidates can be ranked by it.
+        obeys: names of the ``Limits`` that ``complete`` keeps to.
+        generates_species: from the settings, whether ``sample`` draws elements.
     """
 
     makes: Literal["crystals", "templates"]
@@ -119,10 +143,12 @@ class Recipe(NamedTuple):
     fit: Fit
     init: Init
     loss: Loss
-    misfit: Misfit | None
-    sample: Sample
-    generates_species: Any
     cost: Callable[[Any], Cost]
+    sample: Sample | None = None
+    complete: Complete | None = None
+    misfit: Misfit | None = None
+    obeys: frozenset[str] = frozenset()
+    generates_species: Callable[[Any], bool] = lambda config: False
 
 
 _MODULES = {
@@ -132,16 +158,23 @@ _MODULES = {
 }
 
 
-def recipe_names(makes: Literal["crystals", "templates"] | None = None) -> tuple[str, ...]:
-    """Names that :func:`get_recipe` knows, all or those of recipes that make one thing.
+def recipe_names(*, completes: bool | None = None, samples: bool | None = None) -> tuple[str, ...]:
+    """Names that :func:`get_recipe` knows: all, or those with or without one of the samplers.
 
     Example:
         >>> recipe_names()
         ('diffcsp_pp', 'orbit_flow', 'wyformer')
-        >>> recipe_names("templates")
+        >>> recipe_names(completes=True)
         ('wyformer',)
     """
-    return tuple(name for name in _MODULES if makes in (None, get_recipe(name).makes))
+
+    def wanted(recipe: Recipe) -> bool:
+        return completes in (None, recipe.complete is not None) and samples in (
+            None,
+            recipe.sample is not None,
+        )
+
+    return tuple(name for name in _MODULES if wanted(get_recipe(name)))
 
 
 def get_recipe(name: str) -> Recipe:

@@ -418,8 +418,8 @@ RECIPE = Recipe(
     fit=fit,
     init=init,
     loss=loss,
-    misfit=misfit,
-    sample=sample,
-    generates_species=_generates_species,
     cost=_cost,
+    sample=sample,
+    misfit=misfit,
+    generates_species=_generates_species,
 )

@@ -6,7 +6,7 @@ probability zero, so every template drawn is one (Kazeev et al. 2025, WyFormer, 
 a letter and of an element as the cascade). Training reads the sites in random order and in a random
 one of the equivalent descriptions. Sites that are given come first and stay.
 
-What comes out has no geometry: coordinates and lattice are zero, for a recipe of crystals to fill.
+What comes out has no geometry: coordinates and lattice are blank, for a recipe of crystals to fill.
 """
 
 import dataclasses
@@ -45,11 +45,11 @@ from jaxcrys.processes.site_sequence import (
     legal_species,
     log_orders,
     log_prob,
-    no_limits,
     random_order,
 )
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.factors import weighted_loss
+from jaxcrys.symmetry.groups import lattice_fixed
 from jaxcrys.symmetry.tables import NUM_GROUPS
 from jaxcrys.symmetry.wyckoff import local_index, position_at
 
@@ -159,18 +159,6 @@ def loss(
     return weighted_loss(metrics, {"positions": 1.0, "elements": 1.0}), metrics
 
 
-def sample(
-    params: Params,
-    keys: Key[jax.Array, "b"],
-    templates: Crystal,
-    *,
-    config: Config,
-    shape: CellShape,
-) -> Crystal:
-    """Complete templates, within the sites of the shape; see :func:`complete`."""
-    return complete(params, keys, templates, no_limits(), config=config, sites=shape.sites)
-
-
 def complete(
     params: Params,
     keys: Key[jax.Array, "b"],
@@ -227,7 +215,7 @@ def complete(
         wyckoff=state.wyckoff,
         species=state.species,
         free=jnp.zeros((len(group), sites, 3)),
-        lattice=jnp.zeros((len(group), 6)),
+        lattice=lattice_fixed(group).astype(jnp.float32),
     )
 
 
@@ -299,11 +287,6 @@ def _draw(
     return jax.vmap(draw)(own, normalise(jnp.where(legal, scores, -jnp.inf)))
 
 
-def _generates_species(config: Config) -> bool:
-    del config
-    return True
-
-
 def _cost(config: Config) -> Cost:
     del config
     return lambda sites, atoms, images: sites
@@ -323,8 +306,7 @@ RECIPE = Recipe(
     fit=fit,
     init=init,
     loss=loss,
-    misfit=None,
-    sample=sample,
-    generates_species=_generates_species,
     cost=_cost,
+    complete=complete,
+    obeys=frozenset(("groups", "allowed", "required", "max_atoms")),
 )

@@ -130,9 +130,11 @@ def _keys(seed: int, request: np.ndarray, number: np.ndarray) -> Key[jax.Array, 
 @functools.cache
 def _sampler(recipe: str, clash_steps: int) -> Callable[..., Crystal]:
     """One program from the start to the finished crystals."""
+    fill = get_recipe(recipe).sample
+    assert fill is not None
 
     def sample(params, keys, templates, *, config, shape):
-        drawn = get_recipe(recipe).sample(params, keys, templates, config=config, shape=shape)
+        drawn = fill(params, keys, templates, config=config, shape=shape)
         if not clash_steps:
             return drawn
         return remove_clashes(drawn, GraphShape(atoms=shape.atoms), steps=clash_steps)

@@ -84,6 +84,8 @@ def generate(
     for name, value in (("batch-size", batch_size), ("candidates", candidates), ("keep", keep)):
         if value < 1:
             raise InputError(f"--{name}", f"must be at least 1, got {value}")
+    if candidates > 1 and model.config.functions.sample is None:
+        raise InputError("--candidates", f"{model.config.recipe} does not rank what it draws")
     if keep > candidates:
         raise InputError("--keep", f"keeps {keep} of {candidates} candidates", "draw more of them")
     if clash_steps < 0:
@@ -123,6 +125,9 @@ def draw(
     Returns:
         ``draws.keep`` crystals for each template, in the order of the templates, the best first.
     """
+    if model.config.functions.sample is None:  # the recipe has drawn everything at once
+        number = np.arange(len(templates.group))
+        return Drawn(templates, number, np.zeros_like(number), np.zeros(len(number)))
     batches = make_batches(model, templates, batch_size=batch_size, candidates=draws.candidates)
     with progress.bar("generating", total=len(templates.group)) as bar:
         for number, batch in enumerate(batches):
@@ -140,8 +145,15 @@ def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
         InputError: if the recipe needs elements and the wish gives none.
     """
     check_wish(wish)
+    functions = model.config.functions
     if wish.templates_from is not None and config_path(wish.templates_from).exists():
         templates = draw_templates(load_model(wish.templates_from), wish, num=num, seed=seed)
+    elif functions.complete is not None and not (wish.template or wish.templates_from):
+        return draw_templates(model, wish, num=num, seed=seed)
+    elif functions.sample is None:
+        raise InputError(
+            "--template", f"{model.config.recipe} draws templates and geometry at once"
+        )
     else:
         templates = plan(
             wish,
@@ -152,7 +164,7 @@ def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
             sites=model.config.sites,
         )
     open_sites = (templates.wyckoff > 0) & (templates.species == 0)
-    if open_sites.any() and not model.config.functions.generates_species(model.config.settings):
+    if open_sites.any() and not functions.generates_species(model.config.settings):
         raise InputError(
             str(model.run),
             "was trained with the elements given, and does not draw them",

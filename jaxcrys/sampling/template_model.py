@@ -1,6 +1,8 @@
 """Templates drawn from a trained model of templates, within the limits of a wish."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +15,9 @@ from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Bool
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.processes.site_sequence import ELEMENTS, Limits, no_limits
-from jaxcrys.recipes import wyformer
+from jaxcrys.recipes.base import get_recipe, recipe_names
 from jaxcrys.recipes.model import Model
 from jaxcrys.sampling.wish import Wish
-from jaxcrys.symmetry.groups import lattice_fixed
 from jaxcrys.symmetry.oracles import most_further_sites
 from jaxcrys.symmetry.tables import NUM_GROUPS
 
@@ -30,31 +31,44 @@ STREAM = 0x7E3A
 def draw_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
     """Templates with elements for the first ``num`` samples; each depends on (seed, i) alone.
 
+    Of a recipe that draws everything at once they have their geometry already.
+
     Raises:
         InputError: if the model does not make templates, or no template meets the wish.
     """
-    if model.config.functions.makes != "templates":
+    functions, sites = model.config.functions, model.config.sites
+    if functions.complete is None:
         raise InputError(
             str(model.run),
             f"is a run of {model.config.recipe}, which makes no templates",
-            "give a dataset, or a run of a recipe such as wyformer",
+            f"give a dataset, or a run of one of {', '.join(recipe_names(completes=True))}",
         )
-    sites = model.config.sites
+    check_obeys(model.config.recipe, wish)
     limits = limits_of(wish, sites)
-    complete = _completion(model.config.settings, sites)
+    complete = _completion(model.config.recipe, model.config.settings, sites)
 
     def draw(index: np.ndarray) -> Crystal:
         keys = jax.vmap(jax.random.fold_in, (0, None))(sample_keys(seed, index), STREAM)
         return complete(model.params, keys, _nothing(len(index), sites), limits)
 
-    drawn = in_blocks(draw, np.arange(num), size=BATCH)
-    return Crystal(
-        group=drawn.group,
-        wyckoff=drawn.wyckoff,
-        species=drawn.species,
-        free=drawn.free,
-        lattice=lattice_fixed(drawn.group).astype(np.float32),
-    )
+    return in_blocks(draw, np.arange(num), size=BATCH)
+
+
+def check_obeys(recipe: str, wish: Wish) -> None:
+    """Refuse a wish that the recipe cannot keep to.
+
+    Raises:
+        InputError: naming the option, and recipes that can.
+    """
+    for field, option, value in (
+        ("groups", "--space-group", wish.groups or None),
+        ("allowed", "--chemical-system", wish.chemical_system),
+        ("required", "--elements-required", wish.elements_required),
+        ("max_atoms", "--max-atoms", wish.max_atoms),
+    ):
+        if value is not None and field not in get_recipe(recipe).obeys:
+            able = [n for n in recipe_names(completes=True) if field in get_recipe(n).obeys]
+            raise InputError(option, f"{recipe} cannot keep to it", f"use {' or '.join(able)}")
 
 
 def limits_of(wish: Wish, sites: int) -> Limits:
@@ -119,5 +133,7 @@ def _nothing(count: int, sites: int) -> Crystal:
 
 
 @functools.cache
-def _completion(config: wyformer.Config, sites: int):
-    return jax.jit(functools.partial(wyformer.complete, config=config, sites=sites))
+def _completion(recipe: str, config: Any, sites: int) -> Callable[..., Crystal]:
+    complete = get_recipe(recipe).complete
+    assert complete is not None
+    return jax.jit(functools.partial(complete, config=config, sites=sites))

@@ -51,7 +51,7 @@ SPECIAL = {
 }
 CASES = [
     pytest.param(name, variant, id=f"{name}-{variant}")
-    for name in recipe_names("crystals")
+    for name in recipe_names(samples=True)
     for variant in VARIANTS
 ]
 
@@ -204,7 +204,7 @@ def test_samples_are_valid_and_keep_what_is_given(name, variant):
     assert (drawn.species == given.species).all()  # known elements are kept in either task
 
 
-@pytest.mark.parametrize("name", recipe_names("crystals"))
+@pytest.mark.parametrize("name", recipe_names(samples=True))
 def test_generated_species_fill_what_is_open(name):
     recipe, config, crystals, shape, params = make(name, "generated")
     kept = np.random.default_rng(0).random(crystals.species.shape) < 0.3
@@ -215,7 +215,7 @@ def test_generated_species_fill_what_is_open(name):
     np.testing.assert_array_equal(np.asarray(drawn.species)[kept], crystals.species[kept])
 
 
-@pytest.mark.parametrize("name", recipe_names("crystals"))
+@pytest.mark.parametrize("name", recipe_names(samples=True))
 def test_training_alone_is_regularised(name):
     recipe, config, crystals, shape, params = make(name, "regularised")
     loss = jax.jit(
@@ -229,7 +229,7 @@ def test_training_alone_is_regularised(name):
     assert plain == again != trained
 
 
-@pytest.mark.parametrize("name", recipe_names("crystals"))
+@pytest.mark.parametrize("name", recipe_names(samples=True))
 def test_misfit_is_one_number_for_each_crystal(name):
     recipe, config, crystals, shape, params = make(name, "given")
     misfit = jax.jit(functools.partial(recipe.misfit, config=config), static_argnames="shape")
