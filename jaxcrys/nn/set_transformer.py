@@ -1,14 +1,15 @@
 """A transformer over growing sets of sites: what a template has so far, and what may come next.
 
-Tokens are the space group, then one for each site (Wyckoff position, element), without positional
-encoding (after WyFormer, Kazeev et al. 2025). What is known after some tokens starts from their
-sum, which counts them, and gathers more in rounds of attention to the tokens as they are; so it
-depends on the set of them, not on their order, and each token is read once. Positions are described
-by what all groups share, their site symmetry, multiplicity and freedom, beside an embedding of
-their own; groups by their symmetry elements.
+Tokens are the elements of the formula, where it is known, the space group, then one for each site
+(Wyckoff position, element), without positional encoding (after WyFormer, Kazeev et al. 2025). What
+is known after some tokens starts from their sum, which counts them, and gathers more in rounds of
+attention to the tokens as they are; so it depends on the set of them, not on their order, and each
+token is read once. Positions are described by what all groups share, their site symmetry,
+multiplicity and freedom, beside an embedding of their own; groups by their symmetry elements.
 
-What is said of the next position are scores of the group's positions by local index and of stopping
-as the last; of the element, given the position, scores by atomic number.
+What is said of the group are scores by its number; of the next position, scores of the group's
+positions by local index and of stopping as the last; of the element, given the position, scores by
+atomic number.
 """
 
 import dataclasses
@@ -22,7 +23,8 @@ from flax import linen as nn
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
-from jaxcrys.core.typing import ArrayLike, Float, Int, Key
+from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
+from jaxcrys.crystal.formula import Formula
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 from jaxcrys.symmetry.symmetry_bits import site_symmetry_bits
 from jaxcrys.symmetry.tables import NUM_GROUPS, NUM_POSITIONS
@@ -35,6 +37,9 @@ from jaxcrys.symmetry.wyckoff import (
 
 STOP = MAX_POSITIONS
 """Number of the choice to add no further site."""
+
+MOST_AMOUNT = 15
+"""Atoms of an element in a formula unit that are told apart; more count as so many."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +87,13 @@ class Memory:
 
     Attributes:
         keys: of the attention, by layer l and token t; likewise ``values``.
+        seen: which tokens there are.
         total: sum of the tokens.
     """
 
     keys: Float[jax.Array, "b l t h d"]
     values: Float[jax.Array, "b l t h d"]
+    seen: Bool[jax.Array, "b t"]
     total: Float[jax.Array, "b c"]
 
 
@@ -98,6 +105,8 @@ class SetTransformer(nn.Module):
     def setup(self) -> None:
         """Declare the parameters."""
         config = self.config
+        self.nothing = self.param("nothing", nn.initializers.normal(1.0), (config.channels,))
+        self.amount = nn.Dense(config.channels)
         self.group_bits = nn.Dense(config.channels)
         self.group = nn.Embed(NUM_GROUPS + 1, config.channels)
         self.site_bits = nn.Dense(config.channels)
@@ -106,52 +115,93 @@ class SetTransformer(nn.Module):
         self.blocks = [Block(config) for _ in range(config.layers)]
         self.gather = nn.Dense(config.channels)
         self.norm = nn.LayerNorm()
+        self.ask_group = nn.Dense(config.channels)
         self.query = nn.Dense(config.channels)
         self.stop = nn.Dense(1)
         self.element_hidden = nn.Dense(2 * config.channels)
         self.logits = nn.Dense(config.species)
 
     def sequence(
-        self, group: ArrayLike, wyckoff: ArrayLike, species: ArrayLike
-    ) -> tuple[jax.Array, jax.Array]:
-        """Scores after each of the first 0 to s tokens; arguments of :func:`sequence_logits`."""
+        self, formula: Formula, group: ArrayLike, wyckoff: ArrayLike, species: ArrayLike
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Scores after the formula, and after each of the next 0 to s tokens."""
+        tokens, seen = self.begin(formula)
         sites = self.describe(wyckoff) + self.species(species)
-        tokens = jnp.concatenate([self.begin(group)[..., None, :], sites], -2)
-        x = self.gather(nn.silu(jnp.cumsum(tokens, -2)))
+        rest = jnp.concatenate([self.describe_group(group)[..., None, :], sites], -2)
+        first = tokens.shape[-2] - 1  # the last token before anything is said
+        tokens = jnp.concatenate([tokens, rest], -2)
+        seen = jnp.concatenate([seen, jnp.ones(rest.shape[:-1], bool)], -1)
+        x = self.gather(nn.silu(jnp.cumsum(jnp.where(seen[..., None], tokens, 0), -2)[:, first:]))
+        up_to = jnp.arange(tokens.shape[-2]) <= first + jnp.arange(x.shape[-2])[:, None]
+        visible = up_to & seen[:, None, None]
         for block in self.blocks:
-            x = block(x, tokens)
+            x = block(x, tokens, visible)
         hidden = self.norm(x)
-        return self.positions(hidden, group), self.elements(hidden[..., :-1, :], wyckoff)
+        known = hidden[:, 1:]
+        return (
+            self.groups(hidden[:, 0]),
+            self.positions(known, group),
+            self.elements(known[..., :-1, :], wyckoff),
+        )
 
-    def start(self, group: ArrayLike, tokens: int) -> tuple[Memory, jax.Array]:
-        """Memory with room for ``tokens`` tokens, and what follows the group's."""
+    def start(self, formula: Formula, further: int) -> tuple[Memory, jax.Array]:
+        """Read the formula, with room for ``further`` tokens more."""
         config = self.config
+        tokens, seen = self.begin(formula)
+        batch, first = seen.shape
         heads = (config.heads, config.channels // config.heads)
-        empty = jnp.zeros((*group.shape, config.layers, tokens, *heads))
-        memory = Memory(empty, empty, jnp.zeros((*group.shape, config.channels)))
-        return self.extend(memory, self.begin(group), jnp.zeros((), jnp.int32))
+        empty = jnp.zeros((batch, config.layers, first + further, *heads))
+        unseen = jnp.zeros((batch, first + further), bool)
+        memory = Memory(empty, empty, unseen, jnp.zeros((batch, config.channels)))
+        return self.extend(memory, tokens, seen, 0)
 
-    def add(
+    def add_group(self, memory: Memory, group: ArrayLike, index: ArrayLike) -> Any:
+        """Read the group as token ``index``."""
+        token = self.describe_group(group)[:, None]
+        return self.extend(memory, token, jnp.ones(token.shape[:2], bool), index)
+
+    def add_site(
         self, memory: Memory, wyckoff: ArrayLike, species: ArrayLike, index: ArrayLike
     ) -> tuple[Memory, jax.Array]:
         """Read a site as token ``index``."""
-        return self.extend(memory, self.describe(wyckoff) + self.species(species), index)
+        token = (self.describe(wyckoff) + self.species(species))[:, None]
+        return self.extend(memory, token, jnp.ones(token.shape[:2], bool), index)
 
     def extend(
-        self, memory: Memory, token: jax.Array, index: ArrayLike
+        self, memory: Memory, tokens: jax.Array, seen: jax.Array, index: ArrayLike | int
     ) -> tuple[Memory, jax.Array]:
-        """Read one more token."""
-        total, keys, values = memory.total + token, [], []
-        x = self.gather(nn.silu(total))
+        """Read more tokens, the first as number ``index``."""
+        total = memory.total + jnp.where(seen[..., None], tokens, 0).sum(-2)
+        seen = jax.lax.dynamic_update_slice_in_dim(memory.seen, seen, index, 1)
+        keys, values = memory.keys, memory.values
+        x = self.gather(nn.silu(total))[:, None]
         for layer, block in enumerate(self.blocks):
-            stored = memory.keys[:, layer], memory.values[:, layer]
-            x, key, value = block.extend(x, token, *stored, index)
-            keys.append(key)
-            values.append(value)
-        return Memory(jnp.stack(keys, 1), jnp.stack(values, 1), total), self.norm(x)
+            key, value = block.sent(tokens)
+            place = (0, layer, index, 0, 0)
+            keys = jax.lax.dynamic_update_slice(keys, key[:, None], place)
+            values = jax.lax.dynamic_update_slice(values, value[:, None], place)
+            x = block.change(x, keys[:, layer], values[:, layer], seen[:, None, None])
+        return Memory(keys, values, seen, total), self.norm(x[:, 0])
 
-    def begin(self, group: ArrayLike) -> jax.Array:
-        """Token of the group."""
+    def begin(self, formula: Formula) -> tuple[jax.Array, jax.Array]:
+        """Tokens of the formula, after one that is always there, and which there are."""
+        elements, amounts = jnp.asarray(formula.elements), jnp.asarray(formula.amounts)
+        share = amounts / jnp.maximum(amounts.sum(-1, keepdims=True), 1)
+        amount = jax.nn.one_hot(jnp.minimum(amounts, MOST_AMOUNT), MOST_AMOUNT + 1)
+        of_elements = self.species(elements) + self.amount(
+            jnp.concatenate([amount, share[..., None]], -1)
+        )
+        first = jnp.broadcast_to(self.nothing, (*elements.shape[:-1], 1, self.config.channels))
+        tokens = jnp.concatenate([first, of_elements], -2)
+        return tokens, jnp.pad(elements > 0, [(0, 0), (1, 0)], constant_values=True)
+
+    def groups(self, hidden: jax.Array) -> jax.Array:
+        """Scores of all groups by number; entry 0 is none."""
+        offered = self.describe_group(jnp.arange(NUM_GROUPS + 1)) / math.sqrt(self.config.channels)
+        return self.ask_group(hidden) @ offered.T
+
+    def describe_group(self, group: ArrayLike) -> jax.Array:
+        """Token of a group."""
         bits = group_bits(group).reshape(*group.shape, -1)
         lattice = jax.nn.one_hot(lattice_type(group), len(LATTICE_TYPES))
         return self.group_bits(jnp.concatenate([bits, lattice], -1)) + self.group(group)
@@ -194,40 +244,27 @@ class Block(nn.Module):
         self.out = nn.Dense(channels)
         self.drop = nn.Dropout(self.config.dropout)
 
-    def __call__(self, x: jax.Array, tokens: jax.Array) -> jax.Array:
-        """Change what is known after each token, by the tokens up to it."""
-        count = x.shape[-2]
-        causal = jnp.tril(jnp.ones((count, count), bool))
-        key, value = self._sent(tokens)
-        return self._change(x, _attend(self._asked(x), key, value, causal))
+    def __call__(self, x: jax.Array, tokens: jax.Array, visible: jax.Array) -> jax.Array:
+        """Change what is known at each place by the tokens visible from there."""
+        return self.change(x, *self.sent(tokens), visible)
 
-    def extend(
-        self, x: jax.Array, token: jax.Array, keys: jax.Array, values: jax.Array, index: ArrayLike
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Change what is known after token ``index``, by those in memory and this one."""
-        key, value = self._sent(token[..., None, :])
-        here = (jnp.arange(keys.shape[-3]) == index)[:, None, None]
-        keys, values = jnp.where(here, key, keys), jnp.where(here, value, values)
-        seen = (jnp.arange(keys.shape[-3]) <= index)[None]
-        x = x[..., None, :]
-        changed = self._change(x, _attend(self._asked(x), keys, values, seen))
-        return changed[..., 0, :], keys, values
-
-    def _asked(self, x: jax.Array) -> jax.Array:
-        return self._in_heads(self.ask(self.before(x)))
-
-    def _sent(self, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def sent(self, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Keys and values of tokens."""
         key, value = jnp.split(self.send(self.of_token(tokens)), 2, axis=-1)
         return self._in_heads(key), self._in_heads(value)
 
-    def _in_heads(self, values: jax.Array) -> jax.Array:
-        return values.reshape(*values.shape[:-1], self.config.heads, -1)
-
-    def _change(self, x: jax.Array, told: jax.Array) -> jax.Array:
+    def change(
+        self, x: jax.Array, key: jax.Array, value: jax.Array, visible: jax.Array
+    ) -> jax.Array:
+        """Change what is known by what tokens sent."""
         still = not self.has_rng("dropout")
+        told = _attend(self._in_heads(self.ask(self.before(x))), key, value, visible)
         x = x + self.join(told.reshape(x.shape))
         hidden = self.drop(nn.silu(self.hidden(self.between(x))), deterministic=still)
         return x + self.out(hidden)
+
+    def _in_heads(self, values: jax.Array) -> jax.Array:
+        return values.reshape(*values.shape[:-1], self.config.heads, -1)
 
 
 def _attend(
@@ -249,44 +286,56 @@ def init_set_transformer(key: Key[jax.Array, ""], config: SetTransformerConfig) 
     """
     one = jnp.ones((1, 1), jnp.int32)
     init = jax.jit(SetTransformer(config).init, static_argnames="method")
-    return init(key, one[0], one, one, method="sequence")
+    return init(key, Formula(one, one), one[0], one, one, method="sequence")
 
 
 def sequence_logits(
     config: SetTransformerConfig,
     params: Any,
+    formula: Formula,
     group: Int[ArrayLike, "b"],
     wyckoff: Int[ArrayLike, "b s"],
     species: Int[ArrayLike, "b s"],
     *,
     dropout: Key[jax.Array, ""] | None = None,
-) -> tuple[Float[jax.Array, "b t 28"], Float[jax.Array, "b s z"]]:
+) -> tuple[Float[jax.Array, "b g"], Float[jax.Array, "b t 28"], Float[jax.Array, "b s z"]]:
     """What the network says along a sequence of sites, for training and probabilities.
 
     Args:
         config: size of the network.
         params: from :func:`init_set_transformer`.
+        formula: of the crystals, with the same number of slots wherever the parameters are used.
         group: space groups.
         wyckoff: positions in the order in which they are read; empty slots, 0, at the end.
         species: atomic numbers.
         dropout: key of what training drops; without one nothing is dropped.
 
     Returns:
-        Scores of the next position (or of :data:`STOP`) after the group and after each site, so
-        t = s + 1; and of the element of each site, given its position and the sites before.
+        Scores of the group, 0 to 230; of the next position (or of :data:`STOP`) after the group and
+        after each site, so t = s + 1; and of the element of each site, given its position and the
+        sites before.
     """
     rngs = {} if dropout is None else {"dropout": dropout}
-    result = SetTransformer(config).apply(
-        params, group, wyckoff, species, rngs=rngs, method="sequence"
+    return SetTransformer(config).apply(  # ty: ignore[invalid-explicit-return]
+        params, formula, group, wyckoff, species, rngs=rngs, method="sequence"
     )
-    return typing.cast(tuple[jax.Array, jax.Array], result)
 
 
 def start(
-    config: SetTransformerConfig, params: Any, group: Int[ArrayLike, "b"], *, sites: int
+    config: SetTransformerConfig, params: Any, formula: Formula, *, sites: int
 ) -> tuple[Memory, Float[jax.Array, "b c"]]:
-    """Begin to read a template of at most ``sites`` sites: memory, and what the network knows."""
-    result = SetTransformer(config).apply(params, group, sites + 1, method="start")
+    """Begin a template of at most ``sites`` sites: memory, and what the network knows."""
+    result = SetTransformer(config).apply(params, formula, sites + 1, method="start")
+    return typing.cast(tuple[Memory, jax.Array], result)
+
+
+def add_group(
+    config: SetTransformerConfig, params: Any, memory: Memory, group: Int[ArrayLike, "b"],
+    *, sites: int,
+) -> tuple[Memory, Float[jax.Array, "b c"]]:  # fmt: skip
+    """Read the group."""
+    index = memory.seen.shape[-1] - sites - 1
+    result = SetTransformer(config).apply(params, memory, group, index, method="add_group")
     return typing.cast(tuple[Memory, jax.Array], result)
 
 
@@ -297,12 +346,23 @@ def add_site(
     wyckoff: Int[ArrayLike, "b"],
     species: Int[ArrayLike, "b"],
     number: Int[ArrayLike, ""],
+    *,
+    sites: int,
 ) -> tuple[Memory, Float[jax.Array, "b c"]]:
     """Read one more site; the first has the number 0."""
+    index = memory.seen.shape[-1] - sites + number
     result = SetTransformer(config).apply(
-        params, memory, wyckoff, species, number + 1, method="add"
+        params, memory, wyckoff, species, index, method="add_site"
     )
     return typing.cast(tuple[Memory, jax.Array], result)
+
+
+def group_logits(
+    config: SetTransformerConfig, params: Any, hidden: Float[ArrayLike, "b c"]
+) -> Float[jax.Array, "b g"]:
+    """Scores of the groups by number, from what the network knows of the formula."""
+    result = SetTransformer(config).apply(params, hidden, method="groups")
+    return typing.cast(jax.Array, result)
 
 
 def position_logits(

@@ -6,18 +6,12 @@ A template of n sites is read in a random order σ. Under a model of the next ch
                + log p(stop | all sites),
 
 with exact zeros for what the symmetry forbids (``symmetry.oracles``), so that each sequence that
-can be drawn is a template. The set itself can come in N = n! / Π m_j! different orders, m_j the
-numbers of equal sites, and p(set) = Σ_σ p(σ). Its logarithm is at least log N plus the mean of
-log p(σ) over orders; that of N times the mean of p(σ) over a few random orders is nearer, and in
-expectation still not above it.
+can be drawn is a template. The same set of sites can come in many orders, and p(set) = Σ_σ p(σ).
 """
-
-import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
@@ -131,6 +125,8 @@ def log_prob(
     group: Int[ArrayLike, "*b"],
     wyckoff: Int[ArrayLike, "*b s"],
     species: Int[ArrayLike, "*b s"],
+    *,
+    allowed: Bool[ArrayLike, "*b z"] | None = None,
 ) -> tuple[Float[ArrayLike, "*b"], Float[ArrayLike, "*b"]]:
     """Log-probabilities of all choices of positions, and of all elements, of one sequence each.
 
@@ -142,6 +138,7 @@ def log_prob(
         group: space groups.
         wyckoff: positions in the order of the sequence, empty slots at the end.
         species: atomic numbers.
+        allowed: elements that may occur, where not all may.
     """
     slots = wyckoff.shape[-1]
     occupied = wyckoff > 0
@@ -156,44 +153,10 @@ def log_prob(
     logs = jnp.take_along_axis(logs, chosen[..., None], -1)[..., 0]
     made = jnp.arange(slots + 1) <= count[..., None]
     real = jnp.arange(elements.shape[-1]) > 0
-    of_element = normalise(jnp.where(real, elements, -jnp.inf))
+    possible = real if allowed is None else real & allowed[..., None, :]
+    of_element = normalise(jnp.where(possible, elements, -jnp.inf))
     of_element = jnp.take_along_axis(of_element, species[..., None], -1)[..., 0]
     return (
         jnp.where(made, logs, 0).sum(-1),
         jnp.where(occupied, jnp.where(occupied, of_element, 0), 0).sum(-1),
     )
-
-
-def log_orders(
-    wyckoff: Int[ArrayLike, "*b s"], species: Int[ArrayLike, "*b s"]
-) -> Float[ArrayLike, "*b"]:
-    """Log N, the number of different orders of the sites of a template.
-
-    Example:
-        >>> orders = jnp.exp(log_orders(jnp.array([3, 3, 4, 0]), jnp.array([8, 8, 8, 0])))
-        >>> round(float(orders), 3)
-        3.0
-    """
-    occupied = wyckoff > 0
-    same = (wyckoff[..., :, None] == wyckoff[..., None, :]) & occupied[..., None]
-    same = same & (species[..., :, None] == species[..., None, :])
-    # The k-th of equal sites has k equal ones up to itself; the product of these is m!.
-    rank = (same & jnp.tril(jnp.ones(same.shape[-2:], bool))).sum(-1)
-    equal = jnp.where(occupied, jnp.log(jnp.maximum(rank, 1)), 0).sum(-1)
-    return gammaln(occupied.sum(-1) + 1.0) - equal
-
-
-def all_orders(
-    wyckoff: Int[np.ndarray, " s"], species: Int[np.ndarray, " s"]
-) -> tuple[Int[np.ndarray, "m s"], Int[np.ndarray, "m s"]]:
-    """Every different order of the sites of one template, for sums over them; host side.
-
-    Example:
-        >>> all_orders(np.array([3, 4, 0]), np.array([8, 8, 0]))[0].tolist()
-        [[3, 4, 0], [4, 3, 0]]
-    """
-    sites = [(int(w), int(z)) for w, z in zip(wyckoff, species, strict=True) if w]
-    orders = np.array(sorted(set(itertools.permutations(sites))), np.int32)
-    empty = len(wyckoff) - len(sites)
-    padded = np.pad(orders.reshape(len(orders), len(sites), 2), ((0, 0), (0, empty), (0, 0)))
-    return padded[..., 0], padded[..., 1]

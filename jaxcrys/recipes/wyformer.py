@@ -1,49 +1,49 @@
 """Templates with elements, site by site: a set-autoregressive transformer (after WyFormer).
 
-The space group is drawn from its share of the training set, a little smoothed. Sites follow one by
-one, each a Wyckoff position and then its element, until the model stops; what symmetry forbids has
+The space group is drawn from its share of the training set, a little smoothed; where the formula
+is known, the network says how much more or less likely each group is. Sites follow one by one, each
+a Wyckoff position and then its element, until the model stops; what symmetry forbids has
 probability zero, so every template drawn is one (Kazeev et al. 2025, WyFormer, with the choices of
 a letter and of an element as the cascade). Training reads the sites in random order and in a random
-one of the equivalent descriptions. Sites that are given come first and stay.
+one of the equivalent descriptions, and is told the formula of a part of the crystals. Sites that
+are given come first and stay.
 
 What comes out has no geometry: coordinates and lattice are blank, for a recipe of crystals to fill.
 """
 
 import dataclasses
-import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcrys.core.blocks import in_blocks
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
-from jaxcrys.core.typing import ArrayLike, Float, Int, Key
+from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.equivalents import random_equivalent
+from jaxcrys.crystal.formula import Formula, formula_of
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn import set_transformer
 from jaxcrys.nn.set_transformer import (
     Memory,
     SetTransformerConfig,
+    add_group,
     add_site,
     element_logits,
+    group_logits,
     init_set_transformer,
     position_logits,
     sequence_logits,
     start,
 )
-from jaxcrys.processes.categorical import draw, normalise
+from jaxcrys.processes.categorical import normalise
 from jaxcrys.processes.site_sequence import (
     Limits,
-    all_orders,
     legal_choices,
     legal_species,
-    log_orders,
     log_prob,
     random_order,
 )
@@ -56,12 +56,8 @@ from jaxcrys.symmetry.wyckoff import local_index, position_at
 SMOOTHING = 0.1
 """Crystals that each group is given beside those it has, so that none is impossible."""
 
-MOST_ORDERS = 5040
-"""Of the sites of a template, up to which probabilities are summed exactly: seven sites."""
-
-
-BLOCK = 128
-"""Sequences whose probabilities are computed together."""
+FORMULA_SLOTS = 8
+"""Elements of a formula that the network reads at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +69,7 @@ class Config:
         group_log_weights: log-probability of each group 1 to 230, from the training set.
         group_temperature: of the draw of the group; likewise the other two.
         augment: whether training shows equivalent descriptions.
+        formula_share: share of the training crystals of which the formula is told.
     """
 
     network: SetTransformerConfig = SetTransformerConfig()
@@ -81,6 +78,7 @@ class Config:
     position_temperature: float = 1.0
     element_temperature: float = 1.0
     augment: bool = True
+    formula_share: float = 0.5
 
 
 @pytree
@@ -114,6 +112,8 @@ def validate(config: Config) -> None:
     for name in ("group_temperature", "position_temperature", "element_temperature"):
         if not getattr(config, name) > 0:
             raise InputError(name, f"must be positive, got {getattr(config, name)}")
+    if not 0 <= config.formula_share <= 1:
+        raise InputError("formula_share", f"must be 0 to 1, got {config.formula_share}")
 
 
 def fit(config: Config, crystals: Crystal) -> Config:
@@ -141,22 +141,70 @@ def loss(
     del shape
     batch = crystals.group.shape[0]
     own = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
-    own = jax.vmap(lambda key: streams(key, "order", "description"))(own)
+    own = jax.vmap(lambda key: streams(key, "order", "description", "formula"))(own)
     if training and config.augment:
         crystals = jax.vmap(random_equivalent)(own["description"], crystals)
+    formula = formula_of(crystals, slots=FORMULA_SLOTS)
+    told = jax.vmap(jax.random.uniform)(own["formula"]) < config.formula_share
+    formula = jax.tree.map(lambda part: jnp.where(told[:, None], part, 0), formula)
     wyckoff, species = jax.vmap(random_order)(own["order"], crystals.wyckoff, crystals.species)
-    dropout = jax.random.fold_in(key, batch) if training else None
-    scores = sequence_logits(
-        config.network, params, crystals.group, wyckoff, species, dropout=dropout
-    )
-    positions, elements = log_prob(*scores, crystals.group, wyckoff, species)
-    count = (crystals.wyckoff > 0).any(-1)
-    total = count.sum().astype(jnp.float32)
-    metrics = {
-        "positions": (-jnp.where(count, positions, 0).sum(), total),
-        "elements": (-jnp.where(count, elements, 0).sum(), total),
+    groups, positions, elements = sequence_log_prob(
+        params, formula, crystals.group, wyckoff, species, config=config,
+        dropout=jax.random.fold_in(key, batch) if training else None,
+    )  # fmt: skip
+    real = (crystals.wyckoff > 0).any(-1)
+    known = real & is_known(formula)
+    parts = {
+        "groups": (groups, known),
+        "positions": (positions, real),
+        "elements": (elements, real),
     }
-    return weighted_loss(metrics, {"positions": 1.0, "elements": 1.0}), metrics
+    metrics = {
+        name: (-jnp.where(counts, values, 0).sum(), counts.sum().astype(jnp.float32))
+        for name, (values, counts) in parts.items()
+    }
+    return weighted_loss(metrics, dict.fromkeys(metrics, 1.0)), metrics
+
+
+def sequence_log_prob(
+    params: Params,
+    formula: Formula,
+    group: Int[ArrayLike, "b"],
+    wyckoff: Int[ArrayLike, "b s"],
+    species: Int[ArrayLike, "b s"],
+    *,
+    config: Config,
+    dropout: Key[jax.Array, ""] | None = None,
+) -> tuple[Float[ArrayLike, "b"], Float[ArrayLike, "b"], Float[ArrayLike, "b"]]:
+    """Log-probabilities of the group, of all positions and of all elements, in the order given.
+
+    Where the formula is known only its elements are possible; that the amounts come out right is
+    not assumed.
+    """
+    groups, *scores = sequence_logits(
+        config.network, params, formula, group, wyckoff, species, dropout=dropout
+    )
+    allowed = elements_of(formula, scores[-1].shape[-1]) | ~is_known(formula)[:, None]
+    logs = _group_log_probs(groups, formula, config)
+    found = jnp.take_along_axis(logs, jnp.asarray(group)[:, None], -1)[:, 0]
+    return found, *log_prob(*scores, group, wyckoff, species, allowed=allowed)
+
+
+def is_known(formula: Formula) -> Bool[ArrayLike, "b"]:
+    """Whether the formula is given."""
+    return (jnp.asarray(formula.elements) > 0).any(-1)
+
+
+def elements_of(formula: Formula, size: int) -> Bool[ArrayLike, "b z"]:
+    """Which elements, by atomic number, the formula has."""
+    numbers = jnp.arange(size)
+    return (jnp.asarray(formula.elements)[..., None, :] == numbers[:, None]).any(-1) & (numbers > 0)
+
+
+def unknown_formula(count: int) -> Formula:
+    """Of samples of which no formula is given."""
+    nothing = jnp.zeros((count, FORMULA_SLOTS), jnp.int32)
+    return Formula(nothing, nothing)
 
 
 def complete(
@@ -183,29 +231,31 @@ def complete(
     Returns:
         Crystals without geometry. Where nothing legal is left, the template ends as it is.
     """
-    own = jax.vmap(lambda key: streams(key, "group", "choice", "element"))(keys)
-    group = jnp.where(templates.group > 0, templates.group, _groups(own["group"], limits, config))
+    formula = unknown_formula(len(templates.group))
+    memory, scores = begin(params, keys, formula, config=config, sites=sites)
+    drawn = jnp.argmax(jnp.where(limits.groups, scores, -jnp.inf), -1)
+    group = jnp.where(templates.group > 0, templates.group, drawn)
     given = (templates.wyckoff[:, :sites], templates.species[:, :sites])
-    memory, hidden = start(config.network, params, group, sites=sites)
+    memory, hidden = add_group(config.network, params, memory, group, sites=sites)
     empty = jnp.zeros((len(group), sites), jnp.int32)
     state = State(empty, empty, memory, hidden, jnp.ones(len(group), bool))
 
     def one_site(state: State, index: jax.Array) -> tuple[State, None]:
         fixed, element = (jnp.take(values, index, axis=-1) for values in given)
         legal = legal_choices(group, state.wyckoff, state.species, limits)
-        scores = position_logits(config.network, params, state.hidden, group)
-        choice = _draw(own["choice"], index, scores / config.position_temperature, legal)
+        scores = offer_positions(params, keys, state.hidden, group, index, config=config)
+        choice = jnp.argmax(jnp.where(legal, scores, -jnp.inf), -1)
         choice = jnp.where(fixed > 0, local_index(fixed), choice)
         goes_on = state.open & ((fixed > 0) | legal.any(-1))
         position = jnp.where(goes_on, position_at(group, choice), 0)
         wyckoff = jnp.asarray(state.wyckoff).at[:, index].set(position)
         legal = legal_species(group, wyckoff, state.species, limits)
-        scores = element_logits(config.network, params, state.hidden, position)
-        drawn = _draw(own["element"], index, scores / config.element_temperature, legal)
+        scores = offer_elements(params, keys, state.hidden, position, index, config=config)
+        drawn = jnp.argmax(jnp.where(legal, scores, -jnp.inf), -1)
         drawn = jnp.where(element > 0, element, drawn)
         species = jnp.asarray(state.species).at[:, index].set(jnp.where(position > 0, drawn, 0))
         memory, hidden = add_site(
-            config.network, params, state.memory, position, species[:, index], index
+            config.network, params, state.memory, position, species[:, index], index, sites=sites
         )
         return State(wyckoff, species, memory, hidden, goes_on & (position > 0)), None
 
@@ -219,72 +269,71 @@ def complete(
     )
 
 
-def template_log_prob(
+def begin(
     params: Params,
-    templates: Crystal,
+    keys: Key[jax.Array, "b"],
+    formula: Formula,
     *,
     config: Config,
-    key: Key[jax.Array, ""] | None = None,
-    orders: int = 64,
-) -> tuple[Float[np.ndarray, "b"], np.ndarray]:
-    """Log-probability of templates as sets, in the description in which they are given.
+    sites: int,
+) -> tuple[Memory, Float[jax.Array, "b g"]]:
+    """Read the formula. Of the groups that are legal, that with the largest score is drawn."""
+    memory, hidden = start(config.network, params, formula, sites=sites)
+    scores = group_logits(config.network, params, hidden)
+    logs = _group_log_probs(scores, formula, config)
+    return memory, _noisy(keys, 0, logs, config.group_temperature)
 
-    log p(G) + log Σ_σ p(σ) over the orders σ of the sites: exactly where there are at most
-    :data:`MOST_ORDERS`, else estimated from random orders, which in expectation gives a lower
-    bound.
 
-    Args:
-        params: of the network.
-        templates: a batch, on the host.
-        config: settings.
-        key: of the random orders.
-        orders: how many of them.
+def offer_positions(
+    params: Params,
+    keys: Key[jax.Array, "b"],
+    hidden: Float[ArrayLike, "b c"],
+    group: Int[ArrayLike, "b"],
+    index: Int[ArrayLike, ""],
+    *,
+    config: Config,
+) -> Float[jax.Array, "b 28"]:
+    """Scores for site ``index``; of the choices that are legal, the largest is drawn."""
+    scores = position_logits(config.network, params, hidden, group)
+    return _noisy(keys, 1 + 2 * index, scores, config.position_temperature)
 
-    Returns:
-        Log-probabilities, and which of them are exact.
+
+def offer_elements(
+    params: Params,
+    keys: Key[jax.Array, "b"],
+    hidden: Float[ArrayLike, "b c"],
+    position: Int[ArrayLike, "b"],
+    index: Int[ArrayLike, ""],
+    *,
+    config: Config,
+) -> Float[jax.Array, "b z"]:
+    """Scores of the element of site ``index``; of those that are legal, the largest is drawn."""
+    scores = element_logits(config.network, params, hidden, position)
+    return _noisy(keys, 2 + 2 * index, scores, config.element_temperature)
+
+
+def _noisy(
+    keys: Key[jax.Array, "b"],
+    number: Int[ArrayLike, ""] | int,
+    scores: jax.Array,
+    temperature: float,
+) -> jax.Array:
+    """Scores whose maximum over any subset is a draw from it (Gumbel)."""
+    own = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+    noise = jax.vmap(lambda key: jax.random.gumbel(key, scores.shape[1:]))(own)
+    return scores / temperature + noise
+
+
+def _group_log_probs(
+    scores: Float[jax.Array, "b g"], formula: Formula, config: Config
+) -> Float[jax.Array, "b g"]:
+    """The shares of the training set, changed by what the network says where the formula is known.
+
+    Entry 0, no group, is impossible.
     """
-    run = _sequence_log_prob(config)
-    keys = jax.random.split(jax.random.key(0) if key is None else key, len(templates.group))
-    logs, exact = [], []
-    for number, group in enumerate(np.asarray(templates.group)):
-        wyckoff = np.asarray(templates.wyckoff[number])
-        species = np.asarray(templates.species[number])
-        count = float(log_orders(jnp.asarray(wyckoff), jnp.asarray(species)))
-        exact.append(count <= np.log(MOST_ORDERS) + 1e-3)
-        if exact[-1]:
-            sequences = all_orders(wyckoff, species)
-        else:
-            many = (np.broadcast_to(part, (orders, len(wyckoff))) for part in (wyckoff, species))
-            sequences = jax.device_get(random_order(keys[number], *map(jnp.asarray, many)))
-        groups = np.full(len(sequences[0]), group)
-        found = in_blocks(functools.partial(run, params), groups, *sequences, size=BLOCK)
-        total = np.logaddexp.reduce(found.astype(np.float64))
-        if not exact[-1]:
-            total += count - np.log(orders)
-        logs.append(total + config.group_log_weights[group - 1])
-    return np.array(logs), np.array(exact)
-
-
-@functools.cache
-def _sequence_log_prob(config: Config) -> Any:
-    def run(params, group, wyckoff, species):
-        scores = sequence_logits(config.network, params, group, wyckoff, species)
-        return sum(log_prob(*scores, group, wyckoff, species))
-
-    return jax.jit(run)
-
-
-def _groups(keys: Key[jax.Array, "b"], limits: Limits, config: Config) -> Int[jax.Array, "b"]:
-    logits = jnp.asarray((-jnp.inf, *config.group_log_weights)) / config.group_temperature
-    logits = normalise(jnp.where(limits.groups, logits, -jnp.inf))
-    return jax.vmap(draw)(keys, jnp.broadcast_to(logits, (len(keys), logits.shape[-1])))
-
-
-def _draw(
-    keys: Key[jax.Array, "b"], index: jax.Array, scores: jax.Array, legal: ArrayLike
-) -> Int[jax.Array, "b"]:
-    own = jax.vmap(jax.random.fold_in, (0, None))(keys, index)
-    return jax.vmap(draw)(own, normalise(jnp.where(legal, scores, -jnp.inf)))
+    prior = jnp.asarray((-jnp.inf, *config.group_log_weights))
+    told = jnp.where(is_known(formula)[:, None], scores, 0)
+    return normalise(prior + told)
 
 
 def _cost(config: Config) -> Cost:
