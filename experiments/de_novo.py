@@ -35,6 +35,7 @@ from jaxcrys.data.prepare import prepare
 from jaxcrys.evaluation import composition_valid, distances_plausible, structure_valid
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling.generate import generate
+from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.report import read_rows
 
 CONFIG = Path(__file__).parent / "configs" / "orbit_flow_de_novo.json"
@@ -63,8 +64,9 @@ def main() -> None:
     for name, steps in (("raw", 0), ("feasible", arguments.clash_steps)):
         folder = out / f"{name}_{arguments.num}"
         generate(
-            model, folder, num=arguments.num, clash_steps=steps, progress=progress, batch_size=128
-        )
+            model, folder, Request(num=arguments.num),
+            clash_steps=steps, progress=progress, batch_size=128,
+        )  # fmt: skip
         crystals = load_crystals(folder)
         results[name] = validity(crystals) | symmetry(read_rows(folder))
         volumes[name] = cell_volumes(crystals)

@@ -15,6 +15,7 @@ from jaxcrys.data.prepare import prepare
 from jaxcrys.recipes import get_recipe
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling.generate import generate
+from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.summary import summary
 from jaxcrys.training import TrainingConfig, train
 
@@ -77,7 +78,7 @@ class Command:
         rows = generate(
             load_model(run, checkpoint="latest"),
             crystals_folder,
-            num=self.num,
+            Request(num=self.num),
             seed=self.seed,
             clash_steps=CLASH_STEPS,
             progress=progress,

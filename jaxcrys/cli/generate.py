@@ -11,6 +11,8 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.recipes.model import load_model, with_settings
 from jaxcrys.sampling.generate import generate
+from jaxcrys.sampling.plan import Request
+from jaxcrys.sampling.request_file import read_requests
 from jaxcrys.sampling.summary import summary
 from jaxcrys.sampling.wish import Wish
 
@@ -19,8 +21,9 @@ from jaxcrys.sampling.wish import Wish
 class Command:
     """Draw new crystals from a trained run.
 
-    Sample i depends on the seed and on i alone. An interrupted call goes on where it stopped when
-    it is given again.
+    What is fixed is kept in every sample; what no crystal can meet is refused at once. Sample i
+    depends on the seed, on i and on what is asked for alone. An interrupted call goes on where it
+    stopped when it is given again.
 
     Attributes:
         run_folder: a run made by 'jaxcrys train'.
@@ -33,15 +36,20 @@ class Command:
         settings: JSON object of settings of the recipe's sampler to change, for example
             '{"flow": {"steps": 50}}'.
         batch_size: crystals that are drawn at a time.
-        space_group: space group number; several may be given.
-        template: positions of the one space group given, such as "4a 4b" or "Na@4a Cl@4b".
-        formula: exact composition, with a template.
-        templates_from: a dataset; sample i takes group, positions and elements of its crystal i.
-            Or a run of wyformer, which draws them.
-        chemical_system: elements that may occur, such as Li-P-S; this and the next two need
-            templates from a run of wyformer.
+        requests: YAML or JSON file of several requests, in place of the options below; each with
+            the names of these options, and num.
+        groups: space groups, such as 14,62,225, or with weights, such as 14=2,62=1.
+        template: a group and its sites with or without elements, such as "58: 2a Mn, 4g Li" or
+            "221: 1a, 1b, 3c"; ", ..." at the end lets further sites follow.
+        formula: exact composition, with any number of formula units that fits.
+        chemical_system: elements that may occur, such as Li-P-S.
         elements_required: elements that must occur, such as Li.
+        atoms: atoms in the primitive cell, such as 12 or 4-20.
         max_atoms: most atoms in the primitive cell.
+        sites: number of sites, such as 3 or 2-5.
+        lattice: a,b,c in Å and α,β,γ in degrees of the conventional cell.
+        templates_from: a dataset; sample i takes group, positions and elements of its crystal i.
+            Or a run of a recipe such as wyformer, which draws them.
         checkpoint: best, latest, or a step.
     """
 
@@ -54,13 +62,17 @@ class Command:
     clash_steps: int = 0
     settings: str = "{}"
     batch_size: int = 64
-    space_group: tuple[int, ...] = ()
+    requests: Path | None = None
+    groups: str | None = None
     template: str | None = None
     formula: str | None = None
-    templates_from: Path | None = None
     chemical_system: str | None = None
     elements_required: str | None = None
+    atoms: str | None = None
     max_atoms: int | None = None
+    sites: str | None = None
+    lattice: str | None = None
+    templates_from: Path | None = None
     checkpoint: str = "best"
 
     def run(self) -> None:
@@ -73,22 +85,22 @@ class Command:
         rows = generate(
             with_settings(model, json_object(self.settings, "--settings")),
             self.out,
-            num=self.num,
+            *self.asked(),
             seed=self.seed,
             candidates=self.candidates,
             keep=self.keep,
             clash_steps=self.clash_steps,
             batch_size=self.batch_size,
-            wish=Wish(
-                groups=self.space_group,
-                template=self.template,
-                formula=self.formula,
-                templates_from=self.templates_from,
-                chemical_system=self.chemical_system,
-                elements_required=self.elements_required,
-                max_atoms=self.max_atoms,
-            ),
             progress=TerminalProgress(),
         )
         print(summary(rows))
         print(f"written to {self.out}")
+
+    def asked(self) -> tuple[Request, ...]:
+        """The requests of the file, or the one that the options make."""
+        wish = Wish(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Wish)})
+        if self.requests is None:
+            return (Request(wish, self.num),)
+        if wish != Wish():
+            raise InputError("--requests", "stands in place of the other options of what to draw")
+        return read_requests(self.requests)

@@ -14,7 +14,9 @@ COMMANDS = {
     "demo": "prepare, train, generate: the whole road in five minutes",
     "prepare": "read crystals from files into a dataset",
     "train": "train a recipe on a dataset, or go on with a run",
+    "join": "make one run of a run of templates and one of geometry",
     "generate": "draw new crystals from a trained run",
+    "predict": "propose the structures of a formula",
 }
 
 OVERVIEW = """\
@@ -28,7 +30,8 @@ examples:
   jaxcrys demo
   jaxcrys prepare crystals.csv more_cifs/ --out dataset
   jaxcrys train dataset --out run
-  jaxcrys generate --run run --num 100 --space-group 225 --out crystals
+  jaxcrys generate --run run --num 100 --groups 225 --out crystals
+  jaxcrys predict --run run --formula BaTiO3 --out BaTiO3
 
 'jaxcrys COMMAND --help' lists the options of a command.
 """

@@ -32,6 +32,10 @@ class Progress:
         ...     bar.advance()
     """
 
+    def say(self, text: str) -> None:
+        """Tell what is about to be done."""
+        del text
+
     @contextmanager
     def bar(self, name: str, *, total: int, done: int = 0) -> Generator[Bar]:
         """A task of ``total`` steps of which ``done`` lie behind."""
@@ -41,6 +45,10 @@ class Progress:
 
 class TerminalProgress(Progress):
     """A live bar on standard error if that is a terminal, else a line every half minute."""
+
+    def say(self, text: str) -> None:
+        """See :meth:`Progress.say`."""
+        print(text, file=sys.stderr, flush=True)
 
     @contextmanager
     def bar(self, name: str, *, total: int, done: int = 0) -> Generator[Bar]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int, Key, Shaped
+from jaxtyping import Bool, Float, Int, Key, Shaped, UInt
 
-__all__ = ["ArrayLike", "Bool", "Float", "Int", "Key", "Shaped", "namespace"]
+__all__ = ["ArrayLike", "Bool", "Float", "Int", "Key", "Shaped", "UInt", "namespace"]
 
 ArrayLike = jax.Array | np.ndarray
 

@@ -51,7 +51,7 @@ class SetTransformerConfig:
         channels: width of a token.
         heads: of the attention; a divisor of ``channels``.
         species: number of different species inputs and scores; 0 is no element.
-        dropout: share of each layer's hidden numbers that training drops.
+        dropout: share of the numbers in each layer that training drops.
     """
 
     layers: int = 3
@@ -259,7 +259,7 @@ class Block(nn.Module):
         """Change what is known by what tokens sent."""
         still = not self.has_rng("dropout")
         told = _attend(self._in_heads(self.ask(self.before(x))), key, value, visible)
-        x = x + self.join(told.reshape(x.shape))
+        x = x + self.drop(self.join(told.reshape(x.shape)), deterministic=still)
         hidden = self.drop(nn.silu(self.hidden(self.between(x))), deterministic=still)
         return x + self.out(hidden)
 

@@ -17,14 +17,13 @@ from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.processes.categorical import normalise
 from jaxcrys.symmetry.oracles import (
-    legal_elements,
+    Amounts,
+    can_finish,
     legal_positions,
-    may_stop,
     missing_elements,
-    most_further_sites,
 )
 from jaxcrys.symmetry.tables import NUM_GROUPS
-from jaxcrys.symmetry.wyckoff import local_index
+from jaxcrys.symmetry.wyckoff import local_index, position_slots
 
 ELEMENTS = 119
 """Entries of masks by atomic number; 0 is no element."""
@@ -32,34 +31,33 @@ ELEMENTS = 119
 
 @pytree
 class Limits:
-    """What templates may contain; one for each, or one for all.
+    """What templates may contain.
 
     Attributes:
-        groups: space groups that may be drawn, by number; entry 0 is no group.
+        groups: log-weights of space groups by number, -inf where forbidden, which count beside
+            the model's own; entry 0 is no group.
         allowed: elements that may occur.
         required: elements that must occur.
-        max_atoms: most atoms in the primitive cell.
+        amounts: numbers of atoms and of sites, or None for any.
     """
 
-    groups: Bool[ArrayLike, "*b 231"]
-    allowed: Bool[ArrayLike, "*b 119"]
-    required: Bool[ArrayLike, "*b 119"]
-    max_atoms: Int[ArrayLike, "*b"]
+    groups: Float[ArrayLike, "231"]
+    allowed: Bool[ArrayLike, "119"]
+    required: Bool[ArrayLike, "119"]
+    amounts: Amounts | None = None
 
 
-def no_limits(max_atoms: int = 10_000) -> Limits:
-    """Any elements, and so many atoms.
+def no_limits() -> Limits:
+    """Any groups, elements and amounts.
 
     Example:
-        >>> int(no_limits(20).max_atoms)
-        20
+        >>> no_limits().required.any()
+        np.False_
     """
-    anything = np.arange(ELEMENTS) > 0
     return Limits(
-        groups=np.arange(NUM_GROUPS + 1) > 0,
-        allowed=anything,
+        groups=np.where(np.arange(NUM_GROUPS + 1) > 0, 0, -np.inf),
+        allowed=np.arange(ELEMENTS) > 0,
         required=np.zeros(ELEMENTS, bool),
-        max_atoms=np.asarray(max_atoms, np.int32),
     )
 
 
@@ -86,23 +84,27 @@ def legal_choices(
 ) -> Bool[ArrayLike, "*b 28"]:
     """Which positions may come next, by local index, and whether the template may stop.
 
-    Only what leaves room for the elements that are still required is legal. Without limits the
-    symmetry alone decides.
+    Only what can still end within the limits is legal. Without limits the symmetry alone decides.
 
     Example:
         >>> sites, none = jnp.zeros(4, jnp.int32), jnp.zeros(4, jnp.int32)
         >>> legal_choices(jnp.array(2), sites, none).sum().item()  # nine positions
         9
     """
-    if limits is None:
-        positions = legal_positions(group, wyckoff)
-        stop = (wyckoff > 0).any(-1)
-    else:
-        further = jnp.maximum(missing_elements(species, limits.required).sum(-1) - 1, 0)
-        positions = legal_positions(
-            group, wyckoff, max_atoms=limits.max_atoms, primitive=True, further=further
+    positions = legal_positions(group, wyckoff)
+    stop = (wyckoff > 0).any(-1)
+    if limits is not None:
+        missing = missing_elements(species, limits.required).sum(-1)
+        tried = position_slots(group)
+        after = jnp.concatenate(
+            [jnp.broadcast_to(wyckoff[..., None, :], (*tried.shape, wyckoff.shape[-1])),
+             tried[..., None]], -1,
+        )  # fmt: skip
+        room = (wyckoff == 0).sum(-1) - 1
+        positions &= _can_end(
+            limits, group[..., None], after, missing[..., None] - 1, room[..., None]
         )
-        stop = may_stop(species, limits.required)
+        stop &= (missing == 0) & _can_end(limits, group, wyckoff, missing, 0 * room)
     return jnp.concatenate([positions, jnp.asarray(stop)[..., None]], -1)
 
 
@@ -113,10 +115,21 @@ def legal_species(
     limits: Limits,
 ) -> Bool[ArrayLike, "*b 119"]:
     """Which elements the newest site may have, the one without an element among ``wyckoff``."""
-    after = most_further_sites(group, wyckoff, max_atoms=limits.max_atoms, primitive=True)
-    return legal_elements(
-        species, allowed=limits.allowed, required=limits.required, remaining=1 + after
-    )
+    missing = missing_elements(species, limits.required)
+    room = (wyckoff == 0).sum(-1)
+    spare = _can_end(limits, group, wyckoff, missing.sum(-1), room)[..., None]
+    anything = jnp.asarray(limits.allowed) | jnp.asarray(limits.required)
+    return jnp.where(spare, anything, missing) & (jnp.arange(anything.shape[-1]) > 0)
+
+
+def _can_end(
+    limits: Limits, group: ArrayLike, wyckoff: ArrayLike, fewest: ArrayLike, most: ArrayLike
+) -> Bool[ArrayLike, "*b"]:
+    """Whether ``fewest`` to ``most`` further sites can end within the limits."""
+    fewest = jnp.maximum(fewest, 0)
+    if limits.amounts is None:
+        return jnp.broadcast_to(fewest <= most, wyckoff.shape[:-1])
+    return can_finish(limits.amounts, group, wyckoff, fewest, most)
 
 
 def log_prob(

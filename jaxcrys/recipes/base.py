@@ -1,13 +1,15 @@
 """What every recipe provides, and the list of recipes."""
 
+import dataclasses
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
+import numpy as np
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.typing import Float, Key
+from jaxcrys.core.typing import Bool, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
@@ -117,6 +119,70 @@ class Complete(Protocol):
         ...
 
 
+@dataclasses.dataclass(frozen=True)
+class Composition:
+    """A formula, and what a template of it may be.
+
+    Attributes:
+        counts: atoms of a formula unit by atomic number.
+        units: numbers of formula units in the primitive cell to choose from.
+        groups: space groups to choose from; all if empty.
+        sites: given sites, pairs of local index and atomic number; needs a single group.
+    """
+
+    counts: Mapping[int, int]
+    units: tuple[int, ...]
+    groups: tuple[int, ...] = ()
+    sites: tuple[tuple[int, int], ...] = ()
+
+
+class Compose(Protocol):
+    """Templates of exactly some compositions."""
+
+    def __call__(
+        self,
+        params: Params,
+        keys: Key[jax.Array, "b"],
+        compositions: Sequence[Composition],
+        owner: Int[np.ndarray, "b"],
+        *,
+        config: Any,
+        sites: int,
+        group_weights: Float[np.ndarray, "231"] | None = None,
+    ) -> Crystal:
+        """Draw templates, row i for ``compositions[owner[i]]``; host side, NumPy arrays."""
+        ...
+
+
+class LogProb(NamedTuple):
+    """What is known of the probability of templates.
+
+    Attributes:
+        log_prob: its logarithm, or the estimate.
+        exact: whether nothing was estimated.
+    """
+
+    log_prob: Float[np.ndarray, "b"]
+    exact: Bool[np.ndarray, "b"]
+
+
+class Likelihood(Protocol):
+    """Log-probabilities of templates."""
+
+    def __call__(
+        self,
+        params: Params,
+        templates: Crystal,
+        *,
+        config: Any,
+        formula_known: bool = False,
+        equivalents: bool = False,
+        terms: int = ...,
+    ) -> LogProb:
+        """Sum over the orders of the sites, of one description or of all ``equivalents``."""
+        ...
+
+
 class Recipe(NamedTuple):
     """A generator as plain data: its settings and its pure functions.
 
@@ -131,8 +197,11 @@ class Recipe(NamedTuple):
         cost: from the settings, what a crystal of some shape costs, by which shapes are chosen.
         sample: geometry in given templates; None where they are not needed.
         complete: templates from nothing; None where they must be given.
+        compose: templates of exactly one formula; host side.
+        likelihood: log-probabilities of templates; host side.
         misfit: denoising error of finished crystals, if candidates can be ranked by it.
-        obeys: names of the ``Limits`` that ``complete`` keeps to.
+        obeys: what can be fixed: ``groups``, ``allowed``, ``required`` and ``amounts`` of the
+            limits, given ``sites``, the ``formula``, the ``lattice``.
         generates_species: from the settings, whether ``sample`` draws elements.
     """
 
@@ -146,6 +215,8 @@ class Recipe(NamedTuple):
     cost: Callable[[Any], Cost]
     sample: Sample | None = None
     complete: Complete | None = None
+    compose: Compose | None = None
+    likelihood: Likelihood | None = None
     misfit: Misfit | None = None
     obeys: frozenset[str] = frozenset()
     generates_species: Callable[[Any], bool] = lambda config: False
@@ -153,6 +224,7 @@ class Recipe(NamedTuple):
 
 _MODULES = {
     "diffcsp_pp": "jaxcrys.recipes.diffcsp_pp",
+    "orbit": "jaxcrys.recipes.orbit",
     "orbit_flow": "jaxcrys.recipes.orbit_flow",
     "wyformer": "jaxcrys.recipes.wyformer",
 }
@@ -163,9 +235,9 @@ def recipe_names(*, completes: bool | None = None, samples: bool | None = None) 
 
     Example:
         >>> recipe_names()
-        ('diffcsp_pp', 'orbit_flow', 'wyformer')
+        ('diffcsp_pp', 'orbit', 'orbit_flow', 'wyformer')
         >>> recipe_names(completes=True)
-        ('wyformer',)
+        ('orbit', 'wyformer')
     """
 
     def wanted(recipe: Recipe) -> bool:

@@ -7,7 +7,6 @@ formula. The oracle is an integer search on the host; the network runs on the de
 templates at once.
 """
 
-import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,9 +21,9 @@ from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.formula import Formula, formula_arrays
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn.set_transformer import STOP, add_group, add_site
-from jaxcrys.recipes import wyformer
-from jaxcrys.recipes.base import Params
-from jaxcrys.recipes.wyformer import FORMULA_SLOTS, Config
+from jaxcrys.recipes import site_model
+from jaxcrys.recipes.base import Composition, Params
+from jaxcrys.recipes.site_model import FORMULA_SLOTS, Config
 from jaxcrys.symmetry import oracles
 from jaxcrys.symmetry.groups import lattice_fixed
 from jaxcrys.symmetry.oracles import CompositionState
@@ -33,23 +32,6 @@ from jaxcrys.symmetry.wyckoff import position_at
 
 BLOCK = 512
 """Templates that are drawn together."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Composition:
-    """A formula, and what a template of it may be.
-
-    Attributes:
-        counts: atoms of a formula unit by atomic number.
-        units: numbers of formula units in the primitive cell to choose from.
-        groups: space groups to choose from; all by default.
-        sites: given sites, pairs of local index and atomic number; needs a single group.
-    """
-
-    counts: Mapping[int, int]
-    units: tuple[int, ...]
-    groups: tuple[int, ...] = ()
-    sites: tuple[tuple[int, int], ...] = ()
 
 
 class Programs(NamedTuple):
@@ -113,6 +95,7 @@ def complete_formula(
     *,
     config: Config,
     sites: int,
+    group_weights: Float[np.ndarray, "231"] | None = None,
 ) -> Crystal:
     """Draw templates, each of exactly the formula it is for.
 
@@ -123,6 +106,7 @@ def complete_formula(
         owner: which of them each template is for.
         config: settings of the recipe.
         sites: slots of the templates.
+        group_weights: log-weights of the groups, beside the model's own.
 
     Returns:
         Crystals without geometry, NumPy arrays.
@@ -139,6 +123,7 @@ def complete_formula(
         block = _draw_block(
             params, keys[rows], take(stacked, owner[rows]), [begins[i] for i in owner[rows]],
             programs=_programs(config, sites), sites=sites,
+            weights=np.zeros(NUM_GROUPS + 1) if group_weights is None else group_weights,
         )  # fmt: skip
         drawn += block[: len(owner) - first]
     group = np.array([state.group for state in drawn], np.int32)
@@ -163,12 +148,13 @@ def _draw_block(
     *,
     programs: Programs,
     sites: int,
+    weights: Float[np.ndarray, "231"],
 ) -> list[CompositionState]:
     """One template for each row: first its group, then its sites one by one."""
     memory, scores = programs.begin(params, keys, formula)
     states = [
         options[max(options, key=lambda group: row[group])]
-        for options, row in zip(begins, np.asarray(scores), strict=True)
+        for options, row in zip(begins, np.asarray(scores) + weights, strict=True)
     ]
     group = np.array([state.group for state in states], np.int32)
     memory, hidden = programs.add_group(params, memory, group)
@@ -213,12 +199,12 @@ def _best_position(choices: oracles.Choices, scores: Float[np.ndarray, "28"]) ->
 def _programs(config: Config, sites: int) -> Programs:
     network = config.network
     return Programs(
-        begin=jax.jit(functools.partial(wyformer.begin, config=config, sites=sites)),
+        begin=jax.jit(functools.partial(site_model.begin, config=config, sites=sites)),
         add_group=jax.jit(
             lambda params, memory, group: add_group(network, params, memory, group, sites=sites)
         ),
-        positions=jax.jit(functools.partial(wyformer.offer_positions, config=config)),
-        elements=jax.jit(functools.partial(wyformer.offer_elements, config=config)),
+        positions=jax.jit(functools.partial(site_model.offer_positions, config=config)),
+        elements=jax.jit(functools.partial(site_model.offer_elements, config=config)),
         add_site=jax.jit(
             lambda params, memory, wyckoff, species, index: add_site(
                 network, params, memory, wyckoff, species, jnp.asarray(index), sites=sites

@@ -32,7 +32,7 @@ from jaxcrys.nn.backbone import (
 )
 from jaxcrys.nn.cspnet import CSPNetConfig
 from jaxcrys.nn.orbit_net import OrbitNetConfig
-from jaxcrys.processes import flow
+from jaxcrys.processes import flow, unmasking
 from jaxcrys.processes.flow import Flow
 from jaxcrys.recipes import lattice_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
@@ -49,10 +49,6 @@ from jaxcrys.recipes.substitution import substitute
 
 NETWORK_TIME = 1000.0
 """The network reads time on this scale."""
-
-ALL_KNOWN, NONE_KNOWN = 0.25, 0.5
-"""Where elements are generated: shares of training crystals that start with all of them, or none;
-the others start with a random part."""
 
 MISFIT_TIMES = (0.7, 0.8, 0.9)
 """When :func:`misfit` looks: late enough to tell the crystal, early enough to be unsure."""
@@ -224,11 +220,16 @@ def sample(
     """Follow the flow from a random start.
 
     Elements that the templates give are kept; sites with species 0 are filled, which a recipe
-    trained with given species cannot do. ``free`` and ``lattice`` of the templates are ignored.
+    trained with given species cannot do. A lattice that is given is kept too, one whose free
+    coefficients are all 0 is drawn. ``free`` of the templates is ignored.
     """
     masks = masks_of(templates)
+    kept = (masks.lattice & (templates.lattice != 0)).any(-1, keepdims=True)
     first = _prior(_keys(keys), templates, masks)
     first = dataclasses.replace(first, lattice=config.lattice_spread * first.lattice)
+    goal = flow.way(
+        first.lattice, to_standard(templates, config.prior), masks.lattice, periodic=False
+    )
     step = 1 / config.flow.steps
 
     def ask(state: State, time: jax.Array) -> Answer:
@@ -251,14 +252,19 @@ def sample(
         step_keys = _keys(jax.vmap(jax.random.fold_in, (0, None))(keys, index))
         if config.flow.churn:
             moved = _redraw(step_keys, moved, velocity, now + step, step, masks, config.flow)
+        on_way = flow.point(first.lattice, goal, now + step, periodic=False)
+        moved = dataclasses.replace(moved, lattice=jnp.where(kept, on_way, moved.lattice))
         last = index == config.flow.steps - 1
-        species = jax.vmap(_reveal, (0, 0, 0, None, None))(
+        species = jax.vmap(unmasking.reveal, (0, 0, 0, None, None))(
             step_keys["species"], state.species, velocity.species, step / (1 - now), last
         )
         return dataclasses.replace(moved, species=jnp.where(masks.species, species, 0)), None
 
     state, _ = jax.lax.scan(one_step, first, jnp.arange(config.flow.steps))
-    return _crystal(templates, state, config)
+    crystals = _crystal(templates, state, config)
+    return dataclasses.replace(
+        crystals, lattice=jnp.where(kept, templates.lattice, crystals.lattice)
+    )
 
 
 def predict(
@@ -293,7 +299,7 @@ def _example(
     masks = masks_of(crystals)
     start_species, species = crystals.species, crystals.species
     if config.species == "generated":
-        given = jax.vmap(_given)(keys["known"], crystals.species)
+        given = jax.vmap(unmasking.given)(keys["known"], crystals.species)
         lifted = jax.vmap(lambda k, t: jax.random.uniform(k, masks.species.shape[1:]) < t)(
             keys["species"], time
         )
@@ -317,14 +323,6 @@ def _example(
         free=flow.target(config.flow, free, time[:, None, None]),
         hidden=masks.species & (species == 0),
     )
-
-
-def _given(key: Key[jax.Array, ""], species: Int[ArrayLike, "s"]) -> Bool[ArrayLike, "s"]:
-    """Sites whose element is given at the start: all, none, or a random part of them."""
-    which, share, sites = jax.random.split(key, 3)
-    kind = jax.random.uniform(which)
-    part = jax.random.uniform(sites, species.shape) < jax.random.uniform(share)
-    return (kind < ALL_KNOWN) | (part & (kind >= ALL_KNOWN + NONE_KNOWN))
 
 
 def _errors(
@@ -393,21 +391,6 @@ def _redraw(
     return dataclasses.replace(state, lattice=lattice, free=free)
 
 
-def _reveal(
-    key: Key[jax.Array, ""],
-    species: Int[ArrayLike, "s"],
-    logits: Float[ArrayLike, "s z"],
-    share: Float[jax.Array, ""],
-    last: Bool[jax.Array, ""],
-) -> Int[ArrayLike, "s"]:
-    """Draw the elements of a share of the unknown sites; of all of them in the last step."""
-    which, what = jax.random.split(key)
-    chosen = (jax.random.uniform(which, species.shape) < share) | last
-    no_atom = jnp.arange(logits.shape[-1]) == 0
-    drawn = jax.random.categorical(what, jnp.where(no_atom, -jnp.inf, logits))
-    return jnp.where((species == 0) & chosen, drawn, species).astype(species.dtype)
-
-
 def _crystal(templates: Crystal, state: State, config: Config) -> Crystal:
     """The crystal that a state describes; ``templates`` say which elements the start knew."""
     return Crystal(
@@ -445,5 +428,6 @@ RECIPE = Recipe(
     cost=_cost,
     sample=sample,
     misfit=misfit,
+    obeys=frozenset(("lattice",)),
     generates_species=_generates_species,
 )

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcrys.core.typing import Float, Key
+from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.element_similarity import element_distances
 from jaxcrys.recipes.lattice_prior import LatticePrior, expected_size
@@ -63,8 +63,22 @@ def substitute(
         >>> same.species.tolist()
         [11, 17]
     """
+    species = substitute_species(key, jnp.asarray(crystal.species), share)
+    changed = dataclasses.replace(crystal, species=species)
+    swell = expected_size(changed, prior) - expected_size(crystal, prior)
+    return dataclasses.replace(changed, lattice=crystal.lattice + swell)
+
+
+def substitute_species(
+    key: Key[jax.Array, ""], species: Int[jax.Array, " s"], share: float
+) -> Int[jax.Array, " s"]:
+    """Other elements for the sites of one template, with probability ``share``.
+
+    Example:
+        >>> substitute_species(jax.random.key(0), jnp.array([11, 17, 0]), 0.0).tolist()
+        [11, 17, 0]
+    """
     use, draw = jax.random.split(key)
-    species = jnp.asarray(crystal.species)
 
     def replacement(element: jax.Array) -> jax.Array:
         # One key for each element, so that all of its sites get the same one.
@@ -74,6 +88,4 @@ def substitute(
     new = jax.vmap(replacement)(species).astype(species.dtype)
     merged = ((species[:, None] != species) & (new[:, None] == new)).any()
     chosen = (jax.random.uniform(use) < share) & ~merged
-    changed = dataclasses.replace(crystal, species=jnp.where(chosen, new, species))
-    swell = expected_size(changed, prior) - expected_size(crystal, prior)
-    return dataclasses.replace(changed, lattice=crystal.lattice + swell)
+    return jnp.where(chosen, new, species)

@@ -13,19 +13,19 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxcrys.core.blocks import in_blocks
 from jaxcrys.core.pytree import take
-from jaxcrys.core.typing import Bool, Float, Int
+from jaxcrys.core.typing import Int
 from jaxcrys.crystal.formula import Formula, formula_of
 from jaxcrys.crystal.protostructure import relabellings
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.recipes.base import Params
-from jaxcrys.recipes.wyformer import (
+from jaxcrys.recipes.base import LogProb, Params
+from jaxcrys.recipes.site_model import (
     FORMULA_SLOTS,
     Config,
     sequence_log_prob,
@@ -46,18 +46,6 @@ Sites = tuple[tuple[int, int], ...]
 """Pairs of position and atomic number."""
 
 
-class Likelihood(NamedTuple):
-    """What is known of the probability of templates.
-
-    Attributes:
-        log_prob: its logarithm, or the estimate.
-        exact: whether the sum was complete.
-    """
-
-    log_prob: Float[np.ndarray, "b"]
-    exact: Bool[np.ndarray, "b"]
-
-
 def template_log_prob(
     params: Params,
     templates: Crystal,
@@ -67,7 +55,7 @@ def template_log_prob(
     equivalents: bool = False,
     terms: int = MOST_TERMS,
     seed: int = 0,
-) -> Likelihood:
+) -> LogProb:
     """Log-probabilities of templates as sets of sites.
 
     Args:
@@ -100,7 +88,7 @@ def template_log_prob(
             own = logs[owner == place].astype(np.float64)
             exact[row] = count == len(sequences)
             found[row] = np.logaddexp.reduce(own) + math.log(count / len(sequences))
-    return Likelihood(found, exact)
+    return LogProb(found, exact)
 
 
 def _formulas(templates: Crystal, known: bool) -> Formula:

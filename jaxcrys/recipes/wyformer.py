@@ -20,10 +20,10 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
-from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
+from jaxcrys.core.typing import ArrayLike, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.equivalents import random_equivalent
-from jaxcrys.crystal.formula import Formula, formula_of
+from jaxcrys.crystal.formula import formula_of
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn import set_transformer
@@ -32,53 +32,30 @@ from jaxcrys.nn.set_transformer import (
     SetTransformerConfig,
     add_group,
     add_site,
-    element_logits,
-    group_logits,
     init_set_transformer,
-    position_logits,
-    sequence_logits,
-    start,
 )
-from jaxcrys.processes.categorical import normalise
-from jaxcrys.processes.site_sequence import (
-    Limits,
-    legal_choices,
-    legal_species,
-    log_prob,
-    random_order,
-)
+from jaxcrys.processes.site_sequence import Limits, legal_choices, legal_species, random_order
 from jaxcrys.recipes.base import Metrics, Params, Recipe
+from jaxcrys.recipes.exact_formula import complete_formula
 from jaxcrys.recipes.factors import weighted_loss
+from jaxcrys.recipes.site_model import (
+    FORMULA_SLOTS,
+    Config,
+    begin,
+    is_known,
+    offer_elements,
+    offer_positions,
+    sequence_log_prob,
+    unknown_formula,
+)
+from jaxcrys.recipes.substitution import substitute_species
+from jaxcrys.recipes.template_likelihood import template_log_prob
 from jaxcrys.symmetry.groups import lattice_fixed
 from jaxcrys.symmetry.tables import NUM_GROUPS
 from jaxcrys.symmetry.wyckoff import local_index, position_at
 
 SMOOTHING = 0.1
 """Crystals that each group is given beside those it has, so that none is impossible."""
-
-FORMULA_SLOTS = 8
-"""Elements of a formula that the network reads at most."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Settings of the recipe.
-
-    Attributes:
-        network: size of the transformer.
-        group_log_weights: log-probability of each group 1 to 230, from the training set.
-        group_temperature: of the draw of the group; likewise the other two.
-        augment: whether training shows equivalent descriptions.
-        formula_share: share of the training crystals of which the formula is told.
-    """
-
-    network: SetTransformerConfig = SetTransformerConfig()
-    group_log_weights: tuple[float, ...] = (-float(np.log(NUM_GROUPS)),) * NUM_GROUPS
-    group_temperature: float = 1.0
-    position_temperature: float = 1.0
-    element_temperature: float = 1.0
-    augment: bool = True
-    formula_share: float = 0.5
 
 
 @pytree
@@ -112,8 +89,9 @@ def validate(config: Config) -> None:
     for name in ("group_temperature", "position_temperature", "element_temperature"):
         if not getattr(config, name) > 0:
             raise InputError(name, f"must be positive, got {getattr(config, name)}")
-    if not 0 <= config.formula_share <= 1:
-        raise InputError("formula_share", f"must be 0 to 1, got {config.formula_share}")
+    for name in ("formula_share", "substitutions"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise InputError(name, f"must be 0 to 1, got {getattr(config, name)}")
 
 
 def fit(config: Config, crystals: Crystal) -> Config:
@@ -141,9 +119,15 @@ def loss(
     del shape
     batch = crystals.group.shape[0]
     own = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
-    own = jax.vmap(lambda key: streams(key, "order", "description", "formula"))(own)
+    names = "order", "description", "formula", "substitution"
+    own = jax.vmap(lambda key: streams(key, *names))(own)
     if training and config.augment:
         crystals = jax.vmap(random_equivalent)(own["description"], crystals)
+    if training and config.substitutions:
+        species = jax.vmap(substitute_species, (0, 0, None))(
+            own["substitution"], jnp.asarray(crystals.species), config.substitutions
+        )
+        crystals = dataclasses.replace(crystals, species=species)
     formula = formula_of(crystals, slots=FORMULA_SLOTS)
     told = jax.vmap(jax.random.uniform)(own["formula"]) < config.formula_share
     formula = jax.tree.map(lambda part: jnp.where(told[:, None], part, 0), formula)
@@ -166,47 +150,6 @@ def loss(
     return weighted_loss(metrics, dict.fromkeys(metrics, 1.0)), metrics
 
 
-def sequence_log_prob(
-    params: Params,
-    formula: Formula,
-    group: Int[ArrayLike, "b"],
-    wyckoff: Int[ArrayLike, "b s"],
-    species: Int[ArrayLike, "b s"],
-    *,
-    config: Config,
-    dropout: Key[jax.Array, ""] | None = None,
-) -> tuple[Float[ArrayLike, "b"], Float[ArrayLike, "b"], Float[ArrayLike, "b"]]:
-    """Log-probabilities of the group, of all positions and of all elements, in the order given.
-
-    Where the formula is known only its elements are possible; that the amounts come out right is
-    not assumed.
-    """
-    groups, *scores = sequence_logits(
-        config.network, params, formula, group, wyckoff, species, dropout=dropout
-    )
-    allowed = elements_of(formula, scores[-1].shape[-1]) | ~is_known(formula)[:, None]
-    logs = _group_log_probs(groups, formula, config)
-    found = jnp.take_along_axis(logs, jnp.asarray(group)[:, None], -1)[:, 0]
-    return found, *log_prob(*scores, group, wyckoff, species, allowed=allowed)
-
-
-def is_known(formula: Formula) -> Bool[ArrayLike, "b"]:
-    """Whether the formula is given."""
-    return (jnp.asarray(formula.elements) > 0).any(-1)
-
-
-def elements_of(formula: Formula, size: int) -> Bool[ArrayLike, "b z"]:
-    """Which elements, by atomic number, the formula has."""
-    numbers = jnp.arange(size)
-    return (jnp.asarray(formula.elements)[..., None, :] == numbers[:, None]).any(-1) & (numbers > 0)
-
-
-def unknown_formula(count: int) -> Formula:
-    """Of samples of which no formula is given."""
-    nothing = jnp.zeros((count, FORMULA_SLOTS), jnp.int32)
-    return Formula(nothing, nothing)
-
-
 def complete(
     params: Params,
     keys: Key[jax.Array, "b"],
@@ -223,7 +166,7 @@ def complete(
         keys: one for each sample.
         templates: group 0 is to be drawn; sites that are given stay, with their element where it
             is not 0, and more may follow.
-        limits: elements and number of atoms. Which limits can be met is checked beforehand, with
+        limits: groups, elements and amounts. Which limits can be met is checked beforehand, with
             ``symmetry.oracles``.
         config: settings.
         sites: most sites.
@@ -233,7 +176,7 @@ def complete(
     """
     formula = unknown_formula(len(templates.group))
     memory, scores = begin(params, keys, formula, config=config, sites=sites)
-    drawn = jnp.argmax(jnp.where(limits.groups, scores, -jnp.inf), -1)
+    drawn = jnp.argmax(scores + limits.groups, -1)
     group = jnp.where(templates.group > 0, templates.group, drawn)
     given = (templates.wyckoff[:, :sites], templates.species[:, :sites])
     memory, hidden = add_group(config.network, params, memory, group, sites=sites)
@@ -269,73 +212,6 @@ def complete(
     )
 
 
-def begin(
-    params: Params,
-    keys: Key[jax.Array, "b"],
-    formula: Formula,
-    *,
-    config: Config,
-    sites: int,
-) -> tuple[Memory, Float[jax.Array, "b g"]]:
-    """Read the formula. Of the groups that are legal, that with the largest score is drawn."""
-    memory, hidden = start(config.network, params, formula, sites=sites)
-    scores = group_logits(config.network, params, hidden)
-    logs = _group_log_probs(scores, formula, config)
-    return memory, _noisy(keys, 0, logs, config.group_temperature)
-
-
-def offer_positions(
-    params: Params,
-    keys: Key[jax.Array, "b"],
-    hidden: Float[ArrayLike, "b c"],
-    group: Int[ArrayLike, "b"],
-    index: Int[ArrayLike, ""],
-    *,
-    config: Config,
-) -> Float[jax.Array, "b 28"]:
-    """Scores for site ``index``; of the choices that are legal, the largest is drawn."""
-    scores = position_logits(config.network, params, hidden, group)
-    return _noisy(keys, 1 + 2 * index, scores, config.position_temperature)
-
-
-def offer_elements(
-    params: Params,
-    keys: Key[jax.Array, "b"],
-    hidden: Float[ArrayLike, "b c"],
-    position: Int[ArrayLike, "b"],
-    index: Int[ArrayLike, ""],
-    *,
-    config: Config,
-) -> Float[jax.Array, "b z"]:
-    """Scores of the element of site ``index``; of those that are legal, the largest is drawn."""
-    scores = element_logits(config.network, params, hidden, position)
-    return _noisy(keys, 2 + 2 * index, scores, config.element_temperature)
-
-
-def _noisy(
-    keys: Key[jax.Array, "b"],
-    number: Int[ArrayLike, ""] | int,
-    scores: jax.Array,
-    temperature: float,
-) -> jax.Array:
-    """Scores whose maximum over any subset is a draw from it (Gumbel)."""
-    own = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
-    noise = jax.vmap(lambda key: jax.random.gumbel(key, scores.shape[1:]))(own)
-    return scores / temperature + noise
-
-
-def _group_log_probs(
-    scores: Float[jax.Array, "b g"], formula: Formula, config: Config
-) -> Float[jax.Array, "b g"]:
-    """The shares of the training set, changed by what the network says where the formula is known.
-
-    Entry 0, no group, is impossible.
-    """
-    prior = jnp.asarray((-jnp.inf, *config.group_log_weights))
-    told = jnp.where(is_known(formula)[:, None], scores, 0)
-    return normalise(prior + told)
-
-
 def _cost(config: Config) -> Cost:
     del config
     return lambda sites, atoms, images: sites
@@ -347,6 +223,9 @@ PRESETS = {
     "base": Config(network=SetTransformerConfig(layers=4, channels=192, heads=8)),
 }
 
+OBEYS = frozenset(("groups", "allowed", "required", "amounts", "sites", "formula"))
+"""What can be fixed."""
+
 RECIPE = Recipe(
     makes="templates",
     config=Config,
@@ -357,5 +236,7 @@ RECIPE = Recipe(
     loss=loss,
     cost=_cost,
     complete=complete,
-    obeys=frozenset(("groups", "allowed", "required", "max_atoms")),
+    compose=complete_formula,
+    likelihood=template_log_prob,
+    obeys=OBEYS,
 )

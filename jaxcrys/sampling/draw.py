@@ -55,13 +55,13 @@ class Drawn(NamedTuple):
 
     Attributes:
         crystals: as NumPy arrays.
-        request: number of the sample.
+        sample: its number.
         candidate: which of its candidates it is.
         score: by which it was chosen.
     """
 
     crystals: Crystal
-    request: Int[np.ndarray, "m"]
+    sample: Int[np.ndarray, "m"]
     candidate: Int[np.ndarray, "m"]
     score: Float[np.ndarray, "m"]
 

@@ -10,6 +10,7 @@ OUT/run.json             how they were made
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +23,28 @@ from jaxcrys.core.files import atomic_path, sha256, sweep_partials, write_json
 from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.core.versions import library_versions
-from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
+from jaxcrys.crystal.storage import CRYSTALS_FILE
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.model import Model, config_path, load_model, model_to_json
 from jaxcrys.sampling.draw import Drawn, Draws, draw_batch, make_batches
+from jaxcrys.sampling.plan import Plan, Request, make_plan
 from jaxcrys.sampling.report import read_rows, report_rows, write_report
-from jaxcrys.sampling.template_model import draw_templates
-from jaxcrys.sampling.wish import Wish, check_wish, plan
 
-_COLUMNS = ("request", "candidate", "score")
+_COLUMNS = ("sample", "candidate", "score")
 
 
 def generate(
     model: Model,
     out: Path | str,
-    *,
-    num: int,
+    *requests: Request,
     seed: int = 0,
     candidates: int = 1,
     keep: int = 1,
     clash_steps: int = 0,
     batch_size: int = 64,
-    wish: Wish | None = None,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Draw ``num`` crystals and write them; sample i depends on (seed, i) and the wish alone.
+    """Draw crystals and write them; sample i depends on (seed, i) and its wish alone.
 
     An interrupted call with the same arguments goes on with the batches that are still missing. A
     finished folder made with the same arguments is left as it is.
@@ -54,14 +52,13 @@ def generate(
     Args:
         model: the generator.
         out: folder to write.
-        num: how many samples.
+        requests: what to draw, and how many.
         seed: of all random numbers.
         candidates: draws for each sample, of which the best by score are kept (``sampling.rank``).
-        keep: how many of them; the set then has num times as many crystals, the best first.
+        keep: how many of them; the set then has so many times as many crystals, the best first.
         clash_steps: steps by which atoms that are too near each other are moved apart
             (``crystal.feasibility``).
         batch_size: samples that are drawn at a time.
-        wish: which templates; by default those of the training set.
         progress: told how far it is.
 
     Returns:
@@ -71,7 +68,6 @@ def generate(
         InputError: for a wish that cannot be met, or an ``out`` that holds something else.
     """
     out = Path(out)
-    wish = wish or Wish()
     progress = progress or Progress()
     if model.config.functions.makes != "crystals":
         raise InputError(
@@ -79,8 +75,6 @@ def generate(
             f"is a run of {model.config.recipe}, which makes templates without geometry",
             "give it as --templates-from, beside --run of a recipe such as orbit_flow",
         )
-    if num < 1:
-        raise InputError("--num", f"must be at least 1, got {num}")
     for name, value in (("batch-size", batch_size), ("candidates", candidates), ("keep", keep)):
         if value < 1:
             raise InputError(f"--{name}", f"must be at least 1, got {value}")
@@ -91,22 +85,26 @@ def generate(
     if clash_steps < 0:
         raise InputError("--clash-steps", f"must not be negative, got {clash_steps}")
     draws = Draws(seed=seed, candidates=candidates, keep=keep, clash_steps=clash_steps)
-    record = _record(model, num=num, draws=draws, batch_size=batch_size, wish=wish)
-    store = ChunkStore(out.parent / f".{out.name}.work", _digest(record))
-    rows = _finished(out, record) if out.exists() else None
+    record = _record(model, requests=requests, draws=draws, batch_size=batch_size)
+    store = ChunkStore(out.parent / f".{out.name}.work", digest(record))
+    rows = finished(out, record) if out.exists() else None
     sweep_partials(out)  # of a call that was killed
     if rows is not None:
         store.discard()
         return rows
 
-    templates = make_templates(model, wish, num=num, seed=seed)
-    drawn = draw(model, templates, draws, batch_size=batch_size, store=store, progress=progress)
-    shown = _columns(drawn) if candidates > 1 else {}
-    with progress.bar("describing", total=len(drawn.request)) as bar:
+    plan = make_plan(model, requests, seed=seed)
+    for request, mode in zip(requests, plan.modes, strict=True):
+        progress.say(f"{request.name or 'generating'}: {request.num} crystals, {mode}")
+    drawn = draw(
+        model, plan.templates, draws, batch_size=batch_size, store=store, progress=progress
+    )
+    with progress.bar("describing", total=len(drawn.sample)) as bar:
+        shown = _shown(requests, plan, drawn, candidates=candidates)
         rows = report_rows(drawn.crystals, seed=seed, more=shown, advance=bar.advance)
     with atomic_path(out) as partial:
         write_report(partial, drawn.crystals, rows)
-        write_json(partial / "run.json", record)
+        write_json(partial / "run.json", record | {"modes": plan.modes})
     store.discard()
     return rows
 
@@ -138,58 +136,39 @@ def draw(
     return _join([store.load(number) for number in range(len(batches))])
 
 
-def make_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
-    """The template of each of the first ``num`` samples.
-
-    Raises:
-        InputError: if the recipe needs elements and the wish gives none.
-    """
-    check_wish(wish)
-    functions = model.config.functions
-    if wish.templates_from is not None and config_path(wish.templates_from).exists():
-        templates = draw_templates(load_model(wish.templates_from), wish, num=num, seed=seed)
-    elif functions.complete is not None and not (wish.template or wish.templates_from):
-        return draw_templates(model, wish, num=num, seed=seed)
-    elif functions.sample is None:
-        raise InputError(
-            "--template", f"{model.config.recipe} draws templates and geometry at once"
-        )
-    else:
-        templates = plan(
-            wish,
-            np.arange(num),
-            seed=seed,
-            training=model.templates,
-            references=load_crystals(wish.templates_from) if wish.templates_from else None,
-            sites=model.config.sites,
-        )
-    open_sites = (templates.wyckoff > 0) & (templates.species == 0)
-    if open_sites.any() and not functions.generates_species(model.config.settings):
-        raise InputError(
-            str(model.run),
-            "was trained with the elements given, and does not draw them",
-            "give --space-group, --template and --formula, or --templates-from DATASET",
-        )
-    return templates
+def _shown(
+    requests: Sequence[Request], plan: Plan, drawn: Drawn, *, candidates: int
+) -> dict[str, np.ndarray]:
+    """Further columns of the table, those that say something."""
+    shown = {}
+    if len(requests) > 1:
+        names = np.array([request.name or str(i) for i, request in enumerate(requests)])
+        shown["request"] = names[plan.request[drawn.sample]]
+    if np.isfinite(plan.log_prob).any():
+        shown["log_prob"] = np.round(plan.log_prob[drawn.sample], 4)
+    return shown | (_columns(drawn) if candidates > 1 else {})
 
 
-def _record(model: Model, *, num: int, draws: Draws, batch_size: int, wish: Wish) -> dict[str, Any]:
+def _record(
+    model: Model, *, requests: Sequence[Request], draws: Draws, batch_size: int
+) -> dict[str, Any]:
     return {
-        "num": num,
+        "requests": [_described(request) for request in requests],
         **dataclasses.asdict(draws),
         "batch_size": batch_size,
-        "space_groups": list(wish.groups),
-        "template": wish.template,
-        "formula": wish.formula,
-        "chemical_system": wish.chemical_system,
-        "elements_required": wish.elements_required,
-        "max_atoms": wish.max_atoms,
-        "templates_from": _source(wish.templates_from) if wish.templates_from else None,
         "run": str(model.run),
         "checkpoint": {"step": model.step, "sha256": parameter_hash(model)},
         "model": model_to_json(model.config),
         "versions": library_versions(),
     }
+
+
+def _described(request: Request) -> dict[str, Any]:
+    """What is asked for, without what is left open."""
+    given = {name: value for name, value in vars(request.wish).items() if value is not None}
+    if request.wish.templates_from is not None:
+        given["templates_from"] = _source(request.wish.templates_from)
+    return {"name": request.name, "num": request.num, **given}
 
 
 def _source(path: Path) -> dict[str, str]:
@@ -211,17 +190,21 @@ def parameter_hash(model: Model) -> str:
     return digest.hexdigest()
 
 
-def _digest(record: dict[str, Any]) -> str:
+def digest(record: dict[str, Any]) -> str:
+    """A name for what a record describes."""
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
-def _finished(out: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
+def finished(out: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of a folder that this very call has made before."""
     try:
         stored = json.loads((out / "run.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         stored = None
-    if stored != json.loads(json.dumps(record)):
+    if not isinstance(stored, dict) or (
+        {name: value for name, value in stored.items() if name != "modes"}
+        != json.loads(json.dumps(record))
+    ):
         raise InputError(str(out), "exists and was made otherwise", "choose another --out")
     return read_rows(out)
 
@@ -233,6 +216,6 @@ def _columns(drawn: Drawn) -> dict[str, np.ndarray]:
 def _join(chunks: list[dict[str, np.ndarray]]) -> Drawn:
     """All batches in the order of the samples."""
     joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    joined = take(joined, np.argsort(joined["request"], kind="stable"))
+    joined = take(joined, np.argsort(joined["sample"], kind="stable"))
     columns = {name: joined.pop(name) for name in _COLUMNS}
     return Drawn(Crystal(**joined), **columns)

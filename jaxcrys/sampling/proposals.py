@@ -2,7 +2,12 @@
 
 A model of templates draws some of exactly the formula (``recipes.exact_formula``); the training set
 gives those of crystals of the same kind of formula, with the most similar elements first
-(``data.retrieval``). Both are made unique by the canonical hash and scored together.
+(``data.retrieval``). Both are made unique by the canonical hash and scored together:
+
+    score = w log p(template | formula) - a √d,  or - b where it was not retrieved,
+
+d the mean distance of the elements from those that they replace. The weights make the true template
+of validation crystals most likely (``experiments/formulas.py``).
 """
 
 import dataclasses
@@ -13,6 +18,7 @@ import jax
 import numpy as np
 
 from jaxcrys.core.elements import anonymous_formula, parse_formula
+from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Float, Int, Key
@@ -21,9 +27,8 @@ from jaxcrys.crystal.build import stack_crystals
 from jaxcrys.crystal.protostructure import protostructure_hash
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.retrieval import Candidate, Retriever, retrieve
-from jaxcrys.recipes.exact_formula import Composition, complete_formula
+from jaxcrys.recipes.base import Composition
 from jaxcrys.recipes.model import Model
-from jaxcrys.recipes.template_likelihood import template_log_prob
 
 STREAM = 0x5F0B
 """Tells the random numbers of proposals from others of the same seed."""
@@ -47,6 +52,15 @@ class Sources:
     groups: tuple[int, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Weights of the score; of 400 crystals of mix_20's validation set."""
+
+    log_prob: float = 0.32
+    distance: float = 5.3
+    unknown: float = 5.7
+
+
 class Proposals(NamedTuple):
     """Templates for several formulas, all those of one formula together.
 
@@ -58,6 +72,7 @@ class Proposals(NamedTuple):
         distance: mean distance of the elements from those replaced; infinite if only drawn.
         row: crystal of the training set from which it was retrieved, or -1.
         times: how often it was drawn.
+        score: the larger, the likelier.
     """
 
     templates: Crystal
@@ -67,6 +82,7 @@ class Proposals(NamedTuple):
     distance: Float[np.ndarray, "m"]
     row: Int[np.ndarray, "m"]
     times: Int[np.ndarray, "m"]
+    score: Float[np.ndarray, "m"]
 
 
 def propose(
@@ -97,7 +113,13 @@ def propose(
     number = np.tile(np.arange(sources.drawn), len(formulas))
     keys = _keys(seed, owner, number)
     settings = model.config.settings
-    drawn = complete_formula(model.params, keys, compositions, owner, config=settings, sites=sites)
+    functions = model.config.functions
+    if functions.compose is None:
+        raise InputError(
+            str(model.run), f"is a run of {model.config.recipe}, which does not compose formulas",
+            "give a run of orbit or wyformer",
+        )  # fmt: skip
+    drawn = functions.compose(model.params, keys, compositions, owner, config=settings, sites=sites)
     found: list[dict[str, _Found]] = [{} for _ in formulas]
     for place, request in enumerate(owner):
         crystal = take(drawn, place)
@@ -115,6 +137,27 @@ def propose(
                     row=candidate.row,
                 )
     return _scored(model, found, terms)
+
+
+def best_proposals(found: Proposals, *, keep: int) -> Int[np.ndarray, "m"]:
+    """Rows of the ``keep`` best proposals of each formula, those of a formula by falling score."""
+    order = np.lexsort((-found.score, found.request))
+    place = np.arange(len(order)) - np.searchsorted(found.request[order], found.request[order])
+    return order[place < keep]
+
+
+def score_of(
+    log_prob: Float[np.ndarray, "m"], distance: Float[np.ndarray, "m"], weights: Weights = Weights()
+) -> Float[np.ndarray, "m"]:
+    """The score of the module's docstring; the distance is infinite where nothing was retrieved.
+
+    Example:
+        >>> score_of(np.array([-10.0, -10.0]), np.array([0.04, np.inf])).round(2).tolist()
+        [-4.26, -8.9]
+    """
+    known = np.isfinite(distance)
+    near = np.sqrt(np.where(known, distance, 0))
+    return weights.log_prob * log_prob - np.where(known, weights.distance * near, weights.unknown)
 
 
 class _Found(NamedTuple):
@@ -162,18 +205,22 @@ def _scored(model: Model, found: list[dict[str, _Found]], terms: int) -> Proposa
         (request, label, known) for request, own in enumerate(found) for label, known in own.items()
     ]
     templates = stack_crystals([known.crystal for _, _, known in rows], capacity=model.config.sites)
-    likelihood = template_log_prob(
+    likelihood = model.config.functions.likelihood
+    assert likelihood is not None
+    distance = np.array([known.distance for _, _, known in rows])
+    log_prob = likelihood(
         model.params, templates,
         config=model.config.settings, formula_known=True, equivalents=True, terms=terms,
-    )  # fmt: skip
+    ).log_prob  # fmt: skip
     return Proposals(
         templates=templates,
         request=np.array([request for request, _, _ in rows]),
         label=tuple(label for _, label, _ in rows),
-        log_prob=likelihood.log_prob,
-        distance=np.array([known.distance for _, _, known in rows]),
+        log_prob=log_prob,
+        distance=distance,
         row=np.array([known.row for _, _, known in rows]),
         times=np.array([known.times for _, _, known in rows]),
+        score=score_of(log_prob, distance),
     )
 
 

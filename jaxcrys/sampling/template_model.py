@@ -1,25 +1,24 @@
-"""Templates drawn from a trained model of templates, within the limits of a wish."""
+"""Templates drawn from a trained model of templates, within what a wish fixes."""
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcrys.core.blocks import in_blocks
-from jaxcrys.core.elements import atomic_number
+from jaxcrys.core.elements import parse_formula
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.rng import sample_keys
-from jaxcrys.core.typing import Bool
+from jaxcrys.core.typing import Float, Int, Key
+from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.processes.site_sequence import ELEMENTS, Limits, no_limits
-from jaxcrys.recipes.base import get_recipe, recipe_names
+from jaxcrys.recipes.base import Composition, get_recipe, recipe_names
 from jaxcrys.recipes.model import Model
-from jaxcrys.sampling.wish import Wish
-from jaxcrys.symmetry.oracles import most_further_sites
-from jaxcrys.symmetry.tables import NUM_GROUPS
+from jaxcrys.sampling.limits import limits_of, weights_of
+from jaxcrys.sampling.wish import Wish, atoms_of, parse_template, sites_of
+from jaxcrys.symmetry.wyckoff import local_index
 
 BATCH = 256
 """Templates that are drawn at a time."""
@@ -27,109 +26,145 @@ BATCH = 256
 STREAM = 0x7E3A
 """Tells the random numbers of a template from those of its geometry."""
 
+TERMS = 64
+"""Orders over which the probability of a template is summed; of more, so many are drawn."""
 
-def draw_templates(model: Model, wish: Wish, *, num: int, seed: int) -> Crystal:
-    """Templates with elements for the first ``num`` samples; each depends on (seed, i) alone.
+
+def draw_templates(model: Model, wish: Wish, index: Int[np.ndarray, "b"], *, seed: int) -> Crystal:
+    """Templates with elements for some samples; each depends on (seed, its index) alone.
 
     Of a recipe that draws everything at once they have their geometry already.
 
     Raises:
         InputError: if the model does not make templates, or no template meets the wish.
     """
-    functions, sites = model.config.functions, model.config.sites
-    if functions.complete is None:
+    if model.config.functions.complete is None:
         raise InputError(
             str(model.run),
             f"is a run of {model.config.recipe}, which makes no templates",
             f"give a dataset, or a run of one of {', '.join(recipe_names(completes=True))}",
         )
     check_obeys(model.config.recipe, wish)
+    if wish.formula is not None:
+        return _draw_formula(model, wish, index, seed=seed)
+    sites = model.config.sites
     limits = limits_of(wish, sites)
     complete = _completion(model.config.recipe, model.config.settings, sites)
 
-    def draw(index: np.ndarray) -> Crystal:
-        keys = jax.vmap(jax.random.fold_in, (0, None))(sample_keys(seed, index), STREAM)
-        return complete(model.params, keys, _nothing(len(index), sites), limits)
+    def draw(rows: np.ndarray) -> Crystal:
+        given = given_sites(wish, len(rows), sites)
+        return complete(model.params, _keys(seed, rows), given, limits)
 
-    return in_blocks(draw, np.arange(num), size=BATCH)
+    return in_blocks(draw, index, size=BATCH)
+
+
+def log_probabilities(model: Model, templates: Crystal) -> Float[np.ndarray, "b"] | None:
+    """Log-probability of each template under the model, any description of it; None if unknown."""
+    likelihood = model.config.functions.likelihood
+    if likelihood is None:
+        return None
+    return likelihood(
+        model.params, templates,
+        config=model.config.settings, formula_known=False, equivalents=True, terms=TERMS,
+    ).log_prob  # fmt: skip
 
 
 def check_obeys(recipe: str, wish: Wish) -> None:
-    """Refuse a wish that the recipe cannot keep to.
+    """Refuse a wish that the recipe's templates cannot keep to.
 
     Raises:
         InputError: naming the option, and recipes that can.
     """
+    template = None if wish.template is None else parse_template(wish.template)
     for field, option, value in (
-        ("groups", "--space-group", wish.groups or None),
+        ("groups", "--groups", wish.groups),
+        ("groups", "--lattice", wish.lattice),
         ("allowed", "--chemical-system", wish.chemical_system),
         ("required", "--elements-required", wish.elements_required),
-        ("max_atoms", "--max-atoms", wish.max_atoms),
+        ("amounts", "--atoms", atoms_of(wish)),
+        ("amounts", "--sites", sites_of(wish)),
+        ("sites", "--template", template),
+        ("formula", "--formula", wish.formula),
     ):
         if value is not None and field not in get_recipe(recipe).obeys:
             able = [n for n in recipe_names(completes=True) if field in get_recipe(n).obeys]
             raise InputError(option, f"{recipe} cannot keep to it", f"use {' or '.join(able)}")
 
 
-def limits_of(wish: Wish, sites: int) -> Limits:
-    """What a wish says of groups, elements and atoms; of the groups, those in which it can be met.
+def given_sites(wish: Wish, count: int, sites: int) -> Crystal:
+    """Templates with the group and the sites that the wish gives, all else blank."""
+    group, wyckoff, species = np.zeros(count, np.int32), *np.zeros((2, count, sites), np.int32)
+    if wish.template is not None:
+        template = parse_template(wish.template)
+        group[:] = template.group
+        wyckoff[:, : len(template.sites)] = [position for position, _ in template.sites]
+        species[:, : len(template.sites)] = [number for _, number in template.sites]
+    return Crystal(
+        group=group,
+        wyckoff=wyckoff,
+        species=species,
+        free=np.zeros((count, sites, 3), np.float32),
+        lattice=np.zeros((count, 6), np.float32),
+    )
 
-    Raises:
-        InputError: if there is no such group.
+
+def _draw_formula(model: Model, wish: Wish, index: Int[np.ndarray, "b"], *, seed: int) -> Crystal:
+    compose = model.config.functions.compose
+    assert compose is not None
+    composition = composition_of(wish, most_atoms=largest_cell(model))
+    return compose(
+        model.params, _keys(seed, index), [composition], np.zeros(len(index), int),
+        config=model.config.settings, sites=model.config.sites,
+        group_weights=weights_of(wish),
+    )  # fmt: skip
+
+
+def composition_of(wish: Wish, *, most_atoms: int) -> Composition:
+    """The exact composition that a wish with a formula asks for.
+
+    The numbers of formula units are those within the atoms that the wish allows, or within the
+    largest cells of the training set; one unit always is.
 
     Example:
-        >>> limits = limits_of(Wish(groups=(1, 227), elements_required="Li-O", max_atoms=3), 9)
-        >>> np.flatnonzero(limits.groups).tolist()  # the smallest orbits of 227 hold two atoms
-        [1]
+        >>> composition_of(Wish(formula="BaTiO3"), most_atoms=12).units
+        (1, 2)
     """
-    required, allowed = np.zeros(ELEMENTS, bool), np.arange(ELEMENTS) > 0
-    if wish.elements_required is not None:
-        required = _mask(wish.elements_required, "--elements-required")
-    if wish.chemical_system is not None:
-        allowed = _mask(wish.chemical_system, "--chemical-system")
-    if (required & ~allowed).any():
+    assert wish.formula is not None
+    for option, value in (
+        ("--chemical-system", wish.chemical_system),
+        ("--elements-required", wish.elements_required),
+        ("--sites", wish.sites),
+    ):
+        if value is not None:
+            raise InputError(option, "cannot be given with --formula, which says the elements")
+    counts = parse_formula(wish.formula)
+    divisor = int(np.gcd.reduce(list(counts.values())))
+    reduced = {number: count // divisor for number, count in counts.items()}
+    size = sum(reduced.values())
+    low, high = atoms_of(wish) or (1, max(most_atoms, size))
+    units = tuple(range(-(-low // size), high // size + 1))
+    if not units:
         raise InputError(
-            "--elements-required",
-            f"{wish.elements_required} is not within the chemical system {wish.chemical_system}",
-        )
-    anything = no_limits()
-    most = anything.max_atoms if wish.max_atoms is None else np.asarray(wish.max_atoms, np.int32)
-    numbers = np.arange(1, NUM_GROUPS + 1)
-    room = most_further_sites(
-        numbers, np.zeros((NUM_GROUPS, sites), np.int32), max_atoms=most, primitive=True
-    )
-    possible = np.concatenate([[False], room >= max(int(required.sum()), 1)])
-    wanted = np.isin(np.arange(NUM_GROUPS + 1), wish.groups) if wish.groups else anything.groups
-    if not (possible & wanted).any():
-        raise InputError(
-            "--max-atoms" if wish.max_atoms is not None else "--elements-required",
-            f"no group asked for holds {max(int(required.sum()), 1)} sites in {int(most)} atoms of "
-            f"the primitive cell and {sites} sites",
-            "ask for more atoms, fewer elements, or another group",
-        )
-    return Limits(groups=possible & wanted, allowed=allowed, required=required, max_atoms=most)
+            "--atoms", f"no number of formula units of {size} atoms is in {low} to {high}",
+            f"the nearest are {high // size * size or size} and {-(-low // size) * size}",
+        )  # fmt: skip
+    sites = ()
+    if wish.template is not None:
+        template = parse_template(wish.template)
+        if not all(number for _, number in template.sites):
+            raise InputError("--template", "needs its elements, where a --formula is given as well")
+        sites = tuple((int(local_index(np.asarray(w))), z) for w, z in template.sites)
+    groups = np.flatnonzero(np.isfinite(weights_of(wish)))
+    return Composition(reduced, units, tuple(groups.tolist()), sites)
 
 
-def _mask(elements: str, where: str) -> Bool[np.ndarray, "119"]:
-    """Elements written such as Li-P-S."""
-    mask = np.zeros(ELEMENTS, bool)
-    for symbol in elements.split("-"):
-        try:
-            mask[atomic_number(symbol)] = True
-        except InputError as error:
-            raise InputError(where, str(error), "write it as Li-P-S") from error
-    return mask
+def largest_cell(model: Model) -> int:
+    """Atoms in the largest primitive cell of the training set."""
+    return int(num_primitive_atoms(model.templates).max())
 
 
-def _nothing(count: int, sites: int) -> Crystal:
-    empty = jnp.zeros((count, sites), jnp.int32)
-    return Crystal(
-        group=jnp.zeros(count, jnp.int32),
-        wyckoff=empty,
-        species=empty,
-        free=jnp.zeros((count, sites, 3)),
-        lattice=jnp.zeros((count, 6)),
-    )
+def _keys(seed: int, index: Int[np.ndarray, "b"]) -> Key[jax.Array, "b"]:
+    return jax.vmap(jax.random.fold_in, (0, None))(sample_keys(seed, index), STREAM)
 
 
 @functools.cache

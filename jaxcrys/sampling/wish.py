@@ -1,25 +1,28 @@
-"""What a user asks for, turned into a template for each sample.
+"""What a user asks for: which parts of a crystal are fixed, as plain text and numbers.
 
-A template is a crystal whose group and positions are given, and whose elements are given where
-they are not 0; its coordinates and lattice are to be drawn.
+A wish is read and checked here, without a model; ``sampling.plan`` turns it into templates.
 """
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from jaxcrys.core.elements import atomic_number, parse_formula
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.pytree import take
-from jaxcrys.core.rng import sample_keys, stream
-from jaxcrys.core.typing import ArrayLike, Int
-from jaxcrys.crystal.types import Crystal
-from jaxcrys.processes import empirical
-from jaxcrys.symmetry.groups import check_group, lattice_fixed, symbol
+from jaxcrys.core.typing import Bool
+from jaxcrys.processes.site_sequence import ELEMENTS
+from jaxcrys.symmetry.groups import check_group
 from jaxcrys.symmetry.wyckoff import degrees_of_freedom, multiplicity, position_id, position_label
+
+MORE = "..."
+"""Ends a template to which further sites may be added."""
+
+MOST_ATOMS = 400
+"""Most atoms in a primitive cell where the number of sites is limited and that of atoms is not."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,123 +30,129 @@ class Wish:
     """What is fixed for every sample; None leaves it to the model.
 
     Attributes:
-        groups: space groups to choose from.
-        template: positions, optionally with elements, such as ``4a 4b`` or ``Na@4a Cl@4b``.
-        formula: exact composition; needs a template.
+        groups: space groups, such as ``14,62``, or with weights, such as ``14=2,62=1``.
+        template: a group and its sites with or without elements, such as ``58: 2a Mn, 4g Li``;
+            with ``...`` as the last entry further sites may follow.
+        formula: exact composition, with any number of formula units that fits.
+        chemical_system: elements that may occur, such as ``Li-P-S``.
+        elements_required: elements that must occur, such as ``Li``.
+        atoms: number of atoms in the primitive cell, such as ``12`` or ``4-20``.
+        max_atoms: most atoms in the primitive cell.
+        sites: number of sites, such as ``3`` or ``2-5``.
+        lattice: a, b, c in Å and α, β, γ in degrees of the conventional cell, such as
+            ``4.2,4.2,4.2,90,90,90``.
         templates_from: a dataset (or its arrays); sample i takes group, positions and elements
             from its crystal i, from the start again after the last one. Or a run of a recipe that
             makes templates, from which they are drawn.
-        chemical_system: elements that may occur, such as ``Li-P-S``; of templates that are drawn
-            from a run, as the next two.
-        elements_required: elements that must occur.
-        max_atoms: most atoms in the primitive cell.
     """
 
-    groups: tuple[int, ...] = ()
+    groups: str | None = None
     template: str | None = None
     formula: str | None = None
-    templates_from: Path | None = None
     chemical_system: str | None = None
     elements_required: str | None = None
+    atoms: str | None = None
     max_atoms: int | None = None
+    sites: str | None = None
+    lattice: str | None = None
+    templates_from: Path | None = None
 
 
-def plan(
-    wish: Wish,
-    indices: Int[np.ndarray, "b"],
-    *,
-    seed: int,
-    training: Crystal,
-    references: Crystal | None,
-    sites: int,
-) -> Crystal:
-    """The template of each sample: a function of the wish and of (seed, index) alone.
+class TemplateText(NamedTuple):
+    """A template as it was written.
 
-    Args:
-        wish: what is asked for.
-        indices: which samples.
-        seed: of all draws.
-        training: the training set, whose templates are drawn where nothing is asked for.
-        references: the crystals of ``wish.templates_from``.
-        sites: site slots.
-
-    Raises:
-        InputError: if the wish contradicts itself or cannot be met.
+    Attributes:
+        group: space group number.
+        sites: position ids and atomic numbers, 0 where the element is open.
+        more: whether further sites may follow.
     """
-    check_wish(wish)
-    for option, value in (
-        ("--chemical-system", wish.chemical_system),
-        ("--elements-required", wish.elements_required),
-        ("--max-atoms", wish.max_atoms),
-    ):
-        if value is not None:
-            raise InputError(
-                option, "needs a model of templates", "give --templates-from a run of wyformer"
-            )
-    if wish.templates_from is not None and wish.groups:
-        raise InputError("--templates-from", "is a dataset, which already says the groups")
-    if references is not None:
-        chosen = take(references, indices % len(references.group))
-        return _blank(chosen.group, chosen.wyckoff, chosen.species, sites)
-    keys = jax.vmap(stream, (0, None))(sample_keys(seed, indices), "template")
-    if wish.template is not None:
-        return _from_template(wish, np.asarray(jax.random.key_data(keys)), sites)
-    templates = empirical.fit(np.asarray(training.group), np.asarray(training.wyckoff))
-    allowed = None
-    if wish.groups:
-        allowed = empirical.in_groups(templates, wish.groups)
-        if not allowed.any():
-            names = ", ".join(f"{symbol(g)} ({g})" for g in wish.groups)
-            raise InputError(
-                "--space-group", f"the training set has no crystal in {names}", "give a --template"
-            )
-    draw = jax.jit(jax.vmap(lambda key: empirical.sample(templates, key, allowed)))
-    chosen = np.asarray(draw(keys))
-    wyckoff = np.asarray(templates.wyckoff)[chosen]
-    return _blank(np.asarray(templates.group)[chosen], wyckoff, np.zeros_like(wyckoff), sites)
+
+    group: int
+    sites: tuple[tuple[int, int], ...]
+    more: bool
 
 
 def check_wish(wish: Wish) -> None:
-    """Reject wishes that contradict themselves.
+    """Reject wishes that cannot be read or contradict themselves.
 
     Raises:
         InputError: naming the option.
 
     Example:
-        >>> check_wish(Wish(groups=(225,), template="4a 4b", formula="NaCl"))
+        >>> check_wish(Wish(template="225: 4a, 4b", formula="NaCl"))
     """
-    for group in wish.groups:
-        check_group(group, "--space-group")
-    if wish.template is not None and len(wish.groups) != 1:
-        raise InputError(
-            "--template", "needs exactly one --space-group", "such as --space-group 225"
-        )
-    if wish.formula is not None and wish.template is None:
-        raise InputError(
-            "--formula", "needs a --template", "such as --space-group 225 --template '4a 4b'"
-        )
+    if wish.groups is not None:
+        parse_groups(wish.groups)
+    template = None if wish.template is None else parse_template(wish.template)
+    if template and wish.groups and template.group not in parse_groups(wish.groups):
+        raise InputError("--template", f"is of group {template.group}, --groups says {wish.groups}")
+    if wish.formula is not None:
+        parse_formula(wish.formula)
     if wish.templates_from is not None and wish.template:
-        raise InputError("--templates-from", "already says groups, positions and elements")
-    if wish.max_atoms is not None and wish.max_atoms < 1:
-        raise InputError("--max-atoms", f"must be at least 1, got {wish.max_atoms}")
+        raise InputError("--templates-from", "already says groups and positions")
+    if wish.max_atoms is not None and wish.atoms is not None:
+        raise InputError("--max-atoms", "is in --atoms already", "give one of them")
+    atoms_of(wish)
+    sites_of(wish)
+    lattice_of(wish)
+    elements_of(wish)
 
 
-def parse_template(group: int, text: str) -> list[tuple[int, int]]:
-    """Positions and atomic numbers (0 where not given) of a template.
+def parse_groups(text: str) -> dict[int, float]:
+    """Space groups and their weights.
+
+    Raises:
+        InputError: if there is no such group, or the text is something else.
+
+    Example:
+        >>> parse_groups("14,62"), parse_groups("225=3,221=1")
+        ({14: 1.0, 62: 1.0}, {225: 3.0, 221: 1.0})
+    """
+    weights: dict[int, float] = {}
+    for entry in text.replace(" ", "").split(","):
+        found = re.fullmatch(r"(\d+)(?:=([\d.]+))?", entry)
+        if not found:
+            raise InputError(
+                "--groups", f"cannot read {entry!r}", "write 14,62, or with weights 14=2,62=1"
+            )
+        group, weight = int(found[1]), float(found[2] or 1)
+        check_group(group, "--groups")
+        if not weight > 0 or group in weights:
+            raise InputError("--groups", f"{entry!r} is twice there or has no positive weight")
+        weights[group] = weight
+    return weights
+
+
+def parse_template(text: str) -> TemplateText:
+    """A group and its sites.
 
     Raises:
         InputError: if a position does not exist, or one without freedom is used twice.
 
     Example:
-        >>> [(position_label(w), z) for w, z in parse_template(225, "Na@4a 4b")]
-        [('4a', 11), ('4b', 0)]
+        >>> found = parse_template("58: 2a Mn, 4g Li, ...")
+        >>> found.group, [(position_label(w), z) for w, z in found.sites], found.more
+        (58, [('2a', 25), ('4g', 3)], True)
     """
+    number, colon, rest = text.partition(":")
+    if not colon or not number.strip().isdecimal():
+        raise InputError(
+            "--template", f"{text!r} does not begin with its group", "write 58: 2a Mn, 4g Li"
+        )
+    group = int(number)
+    check_group(group, "--template")
+    entries = [entry.split() for entry in rest.split(",") if entry.strip()]
+    more = bool(entries) and entries[-1] == [MORE]
     sites = []
-    for token in text.replace(",", " ").split():
-        element, _, label = token.rpartition("@")
-        sites.append((position_id(group, label), atomic_number(element) if element else 0))
+    for words in entries[: len(entries) - more]:
+        if len(words) > 2:
+            raise InputError(
+                "--template", f"cannot read {' '.join(words)!r}", "separate the sites by commas"
+            )
+        element = atomic_number(words[1]) if len(words) == 2 else 0
+        sites.append((position_id(group, words[0]), element))
     if not sites:
-        raise InputError("--template", "names no position")
+        raise InputError("--template", "names no position", "write 58: 2a Mn, 4g Li")
     used = [w for w, _ in sites]
     for w in used:
         if used.count(w) > 1 and degrees_of_freedom(np.asarray(w)) == 0:
@@ -152,7 +161,87 @@ def parse_template(group: int, text: str) -> list[tuple[int, int]]:
                 f"uses {position_label(w)} twice, a position without free coordinates",
                 "two atoms would coincide",
             )
-    return sites
+    return TemplateText(group, tuple(sites), more)
+
+
+def elements_of(wish: Wish) -> tuple[Bool[np.ndarray, "119"], Bool[np.ndarray, "119"]]:
+    """Which elements may occur, and which must, by atomic number.
+
+    Example:
+        >>> allowed, required = elements_of(Wish(chemical_system="Li-O", elements_required="O"))
+        >>> np.flatnonzero(allowed).tolist(), np.flatnonzero(required).tolist()
+        ([3, 8], [8])
+    """
+    allowed, required = np.arange(ELEMENTS) > 0, np.zeros(ELEMENTS, bool)
+    if wish.chemical_system is not None:
+        allowed = _mask(wish.chemical_system, "--chemical-system")
+    if wish.elements_required is not None:
+        required = _mask(wish.elements_required, "--elements-required")
+    if (required & ~allowed).any():
+        raise InputError(
+            "--elements-required",
+            f"{wish.elements_required} is not within the chemical system {wish.chemical_system}",
+        )
+    return allowed, required
+
+
+def _mask(elements: str, where: str) -> Bool[np.ndarray, "119"]:
+    mask = np.zeros(ELEMENTS, bool)
+    for symbol in elements.split("-"):
+        try:
+            mask[atomic_number(symbol)] = True
+        except InputError as error:
+            raise InputError(where, str(error), "write it as Li-P-S") from error
+    return mask
+
+
+def atoms_of(wish: Wish) -> tuple[int, int] | None:
+    """Fewest and most atoms in the primitive cell; None where nothing is said.
+
+    Example:
+        >>> atoms_of(Wish(atoms="4-20")), atoms_of(Wish(max_atoms=12)), atoms_of(Wish())
+        ((4, 20), (1, 12), None)
+    """
+    if wish.max_atoms is not None:
+        if wish.max_atoms < 1:
+            raise InputError("--max-atoms", f"must be at least 1, got {wish.max_atoms}")
+        return 1, wish.max_atoms
+    return _range(wish.atoms, "--atoms")
+
+
+def sites_of(wish: Wish) -> tuple[int, int] | None:
+    """Fewest and most sites; None where nothing is said."""
+    return _range(wish.sites, "--sites")
+
+
+def _range(text: str | None, where: str) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:-(\d+))?", str(text).replace(" ", ""))
+    if not found or not 1 <= int(found[1]) <= int(found[2] or found[1]):
+        raise InputError(where, f"cannot read {text!r}", "write 12, or a range such as 4-20")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def lattice_of(wish: Wish) -> tuple[float, ...] | None:
+    """Lattice parameters; None where nothing is said.
+
+    Example:
+        >>> lattice_of(Wish(lattice="4, 4, 6, 90, 90, 120"))
+        (4.0, 4.0, 6.0, 90.0, 90.0, 120.0)
+    """
+    if wish.lattice is None:
+        return None
+    try:
+        values = tuple(float(value) for value in wish.lattice.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 6 or not min(values) > 0 or not max(values[3:]) < 180:
+        raise InputError(
+            "--lattice", f"cannot read {wish.lattice!r}",
+            "write a,b,c in Å and angles in degrees: 4.2,4.2,4.2,90,90,90",
+        )  # fmt: skip
+    return values
 
 
 def assignments(sites: Sequence[tuple[int, int]], formula: dict[int, int]) -> list[tuple[int, ...]]:
@@ -168,7 +257,7 @@ def assignments(sites: Sequence[tuple[int, int]], formula: dict[int, int]) -> li
 
     Example:
         >>> from jaxcrys.core.elements import SYMBOLS
-        >>> sites = parse_template(221, "1a 1b 3c")
+        >>> sites = parse_template("221: 1a, 1b, 3c").sites
         >>> [[SYMBOLS[z] for z in way] for way in assignments(sites, parse_formula("BaTiO3"))]
         [['Ti', 'Ba', 'O'], ['Ba', 'Ti', 'O']]
     """
@@ -194,41 +283,3 @@ def assignments(sites: Sequence[tuple[int, int]], formula: dict[int, int]) -> li
 
     assign(0, ())
     return ways
-
-
-def _from_template(wish: Wish, key_data: np.ndarray, sites: int) -> Crystal:
-    assert wish.template is not None
-    group = wish.groups[0]
-    parsed = sorted(parse_template(group, wish.template))
-    species = [tuple(z for _, z in parsed)]
-    if wish.formula is not None:
-        species = assignments(parsed, parse_formula(wish.formula))
-        if not species:
-            atoms = [int(multiplicity(np.asarray(w))) for w, _ in parsed]
-            raise InputError(
-                "--formula",
-                f"{wish.formula} does not fit {wish.template!r}, whose positions hold "
-                f"{' + '.join(map(str, atoms))} atoms",
-            )
-    if len(parsed) > sites:
-        sites = len(parsed)
-    # The first word of the key is as random as a draw from it, and every way is equally likely.
-    way = key_data.reshape(len(key_data), -1)[:, -1] % len(species)
-    wyckoff = np.tile([w for w, _ in parsed], (len(way), 1))
-    return _blank(np.full(len(way), group), wyckoff, np.asarray(species)[way], sites)
-
-
-def _blank(group: ArrayLike, wyckoff: ArrayLike, species: ArrayLike, sites: int) -> Crystal:
-    """Templates as crystals without geometry, in at least ``sites`` slots."""
-    extra = max(sites - wyckoff.shape[-1], 0)
-    wyckoff, species = (
-        np.pad(np.asarray(a, np.int32), [(0, 0), (0, extra)]) for a in (wyckoff, species)
-    )
-    group = np.asarray(group, np.int32)
-    return Crystal(
-        group=group,
-        wyckoff=wyckoff,
-        species=species,
-        free=np.zeros((*wyckoff.shape, 3), np.float32),
-        lattice=lattice_fixed(group).astype(np.float32),
-    )

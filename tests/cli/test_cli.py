@@ -182,11 +182,14 @@ def test_unknown_command_is_refused_with_the_overview():
             'generate --run {run} --out x --settings {{"flow":{{"steps":0}}}}',
             "flow.steps: must be at least 1, got 0",
         ),
-        ("generate --run {run} --out x --space-group 231", "from 1 to 230, got 231"),
+        ("generate --run {run} --out x --groups 231", "from 1 to 230, got 231"),
         ("generate --run {run} --out x --checkpoint last", "must be best, latest or a step"),
         ("generate --run {run} --out x --checkpoint 3", "has no checkpoint of step 3; it has 2, 4"),
         ("generate --run {run} --out {csv}", "two dozen.csv: exists and was made otherwise"),
-        ("generate --run {run} --out x --template 4a", "--template: needs exactly one"),
+        (
+            "generate --run {run} --out x --template 4a",
+            "does not begin with its group",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_one_line(arguments, message, made, prototypes, tmp_path):
@@ -208,7 +211,7 @@ def test_bad_input_is_refused_in_one_line(arguments, message, made, prototypes, 
         ("prepare a.csv", "--out"),
         ("prepare a.csv --out x --workrs 2", "--workrs"),
         ("train data --out x --steps many", "--steps"),
-        ("generate --run run --out x --space-group P1", "--space-group"),
+        ("generate --run run --out x --groups P1", "--groups"),
     ],
 )
 def test_misspelt_options_are_refused(arguments, message):

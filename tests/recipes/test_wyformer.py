@@ -30,6 +30,7 @@ from jaxcrys.processes.site_sequence import Limits, legal_choices, no_limits
 from jaxcrys.recipes import wyformer
 from jaxcrys.recipes.template_likelihood import template_log_prob
 from jaxcrys.recipes.wyformer import FORMULA_SLOTS, unknown_formula
+from jaxcrys.symmetry.oracles import make_amounts
 from jaxcrys.symmetry.wyckoff import local_index, position_slots
 from tests.crystals import random_crystals
 
@@ -186,7 +187,7 @@ def test_samples_come_as_often_as_their_probability_says():
     params = wyformer.init(jax.random.key(1), config)
     limits = dataclasses.replace(
         no_limits(),
-        groups=np.isin(np.arange(231), (1, 2)),
+        groups=np.where(np.isin(np.arange(231), (1, 2)), 0.0, -np.inf),
         allowed=np.arange(4) > 0,
         required=np.zeros(4, bool),
     )
@@ -228,17 +229,19 @@ def test_limits_are_kept(made):
     config, _, params = made
     numbers = np.arange(119)
     limits = Limits(
-        groups=np.isin(np.arange(231), (14, 62, 225)),
+        groups=np.where(np.isin(np.arange(231), (14, 62, 225)), 0.0, -np.inf),
         allowed=np.isin(numbers, (3, 15, 16, 8)),
         required=np.isin(numbers, (3, 8)),
-        max_atoms=np.asarray(16, np.int32),
+        amounts=make_amounts(range(7, 17), sites=(3, 4)),
     )
     drawn = completed(config, params, empty(200), limits)
     assert set(np.unique(drawn.group)) <= {14, 62, 225}
     assert set(np.unique(drawn.species)) <= {0, 3, 8, 15, 16}
     for required in (3, 8):
         assert (drawn.species == required).any(-1).all()
-    assert (num_primitive_atoms(drawn) <= 16).all()
+    atoms, sites = num_primitive_atoms(drawn), (drawn.wyckoff > 0).sum(-1)
+    assert ((atoms >= 7) & (atoms <= 16)).all()
+    assert ((sites >= 3) & (sites <= 4)).all()
 
 
 def test_given_sites_stay(made):

@@ -16,6 +16,7 @@ from jaxcrys.evaluation import check_symmetry, distances_plausible
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling import generate as generation
 from jaxcrys.sampling.generate import generate
+from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.symmetry import load_tables
 from tests.crystals import random_crystals
@@ -32,7 +33,7 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "out"
-    return folder, generate(model, folder, num=NUM, seed=3, batch_size=8)
+    return folder, generate(model, folder, Request(num=NUM), seed=3, batch_size=8)
 
 
 def contents(folder):
@@ -93,8 +94,8 @@ def test_detected_group_is_the_one_asked_or_a_supergroup(made):
 
 
 def test_a_sample_does_not_depend_on_the_others(model, made, tmp_path):
-    generate(model, tmp_path / "fewer", num=5, seed=3, batch_size=8)
-    generate(model, tmp_path / "other", num=5, seed=3, batch_size=16)
+    generate(model, tmp_path / "fewer", Request(num=5), seed=3, batch_size=8)
+    generate(model, tmp_path / "other", Request(num=5), seed=3, batch_size=16)
     whole = load_crystals(made[0])
     for name in ("fewer", "other"):
         part = load_crystals(tmp_path / name)
@@ -110,17 +111,17 @@ def test_candidates_are_ranked_and_the_best_kept(tmp_path):
     model = load_model(train_small(tmp_path / "run", species="given"))
     save_crystals(tmp_path / "asked.npz", random_crystals(5, sites=2, seed=4))
     wish = Wish(templates_from=tmp_path / "asked.npz")
-    settings = {"num": 5, "seed": 2, "batch_size": 4, "wish": wish}
-    alone = generate(model, tmp_path / "alone", **settings)
-    rows = generate(model, tmp_path / "ranked", candidates=3, keep=2, **settings)
-    everything = generate(model, tmp_path / "all", candidates=3, keep=3, **settings)
-    assert [row["request"] for row in rows] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    asked, settings = Request(wish, 5), {"seed": 2, "batch_size": 4}
+    alone = generate(model, tmp_path / "alone", asked, **settings)
+    rows = generate(model, tmp_path / "ranked", asked, candidates=3, keep=2, **settings)
+    everything = generate(model, tmp_path / "all", asked, candidates=3, keep=3, **settings)
+    assert [row["sample"] for row in rows] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     for request in range(5):
-        own = [row for row in everything if row["request"] == request]
+        own = [row for row in everything if row["sample"] == request]
         assert sorted(row["candidate"] for row in own) == [0, 1, 2]
         scores = [row["score"] for row in own]
         assert scores == sorted(scores, reverse=True)
-        kept = [row for row in rows if row["request"] == request]
+        kept = [row for row in rows if row["sample"] == request]
         assert [row["candidate"] for row in kept] == [row["candidate"] for row in own[:2]]
         (first,) = (row for row in own if row["candidate"] == 0)
         assert first["formula"] == alone[request]["formula"]
@@ -129,9 +130,9 @@ def test_candidates_are_ranked_and_the_best_kept(tmp_path):
 
 def test_clashes_are_removed_on_request(model, tmp_path):
     """The same draws, moved apart: nothing that was plausible changes."""
-    settings = {"num": 24, "seed": 3, "batch_size": 8}
-    generate(model, tmp_path / "raw", **settings)
-    generate(model, tmp_path / "apart", clash_steps=40, **settings)
+    asked, settings = Request(num=24), {"seed": 3, "batch_size": 8}
+    generate(model, tmp_path / "raw", asked, **settings)
+    generate(model, tmp_path / "apart", asked, clash_steps=40, **settings)
     raw, apart = (load_crystals(tmp_path / name) for name in ("raw", "apart"))
     before, after = (
         np.array([distances_plausible(take(c, i)) for i in range(24)]) for c in (raw, apart)
@@ -151,11 +152,11 @@ def test_clashes_are_removed_on_request(model, tmp_path):
 )
 def test_bad_numbers_are_named(model, tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
-        generate(model, tmp_path / "out", num=2, **changes)
+        generate(model, tmp_path / "out", Request(num=2), **changes)
 
 
 def test_the_same_call_gives_the_same_bytes(model, made, tmp_path):
-    generate(model, tmp_path / "again", num=NUM, seed=3, batch_size=8)
+    generate(model, tmp_path / "again", Request(num=NUM), seed=3, batch_size=8)
     assert contents(tmp_path / "again") == contents(made[0])
 
 
@@ -171,13 +172,13 @@ def test_interrupted_call_goes_on(model, made, tmp_path, monkeypatch):
     original = generation.draw_batch
     monkeypatch.setattr(generation, "draw_batch", breaks_at_second)
     with pytest.raises(KeyboardInterrupt):
-        generate(model, tmp_path / "out", num=NUM, seed=3, batch_size=8)
+        generate(model, tmp_path / "out", Request(num=NUM), seed=3, batch_size=8)
     assert not (tmp_path / "out").exists()
     calls = []
     monkeypatch.setattr(
         generation, "draw_batch", lambda *a, **k: calls.append(1) or original(*a, **k)
     )
-    generate(model, tmp_path / "out", num=NUM, seed=3, batch_size=8)
+    generate(model, tmp_path / "out", Request(num=NUM), seed=3, batch_size=8)
     assert contents(tmp_path / "out") == contents(made[0])
     assert 0 < len(calls) < -(-NUM // 8) + 2
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
@@ -185,46 +186,46 @@ def test_interrupted_call_goes_on(model, made, tmp_path, monkeypatch):
 
 def test_finished_folder_is_kept_and_others_refused(model, made):
     before = contents(made[0])
-    rows = generate(model, made[0], num=NUM, seed=3, batch_size=8)
+    rows = generate(model, made[0], Request(num=NUM), seed=3, batch_size=8)
     assert len(rows) == NUM
     assert contents(made[0]) == before
     with pytest.raises(InputError, match="made otherwise"):
-        generate(model, made[0], num=NUM, seed=4, batch_size=8)
+        generate(model, made[0], Request(num=NUM), seed=4, batch_size=8)
 
 
 def test_formula_and_template_are_met(model, tmp_path):
-    wish = Wish(groups=(221,), template="1a 1b 3c", formula="BaTiO3")
-    rows = generate(model, tmp_path / "out", num=4, batch_size=4, wish=wish)
+    wish = Wish(template="221: 1a, 1b, 3c", formula="BaTiO3")
+    rows = generate(model, tmp_path / "out", Request(wish, 4), batch_size=4)
     assert {row["formula"] for row in rows} == {"BaTiO3"}
     assert {row["group"] for row in rows} == {221}
     assert {row["atoms"] for row in rows} == {5}
 
 
 def test_template_larger_than_any_in_training(model, tmp_path):
-    wish = Wish(groups=(225,), template="192l")
-    (row,) = generate(model, tmp_path / "out", num=1, batch_size=1, wish=wish)
+    wish = Wish(template="225: 192l")
+    (row,) = generate(model, tmp_path / "out", Request(wish, 1), batch_size=1)
     assert row["atoms"] == 192
 
 
 def test_structure_prediction_needs_elements(tmp_path):
     given = load_model(train_small(tmp_path / "run", species="given"))
     with pytest.raises(InputError, match="elements given"):
-        generate(given, tmp_path / "out", num=2)
+        generate(given, tmp_path / "out", Request(num=2))
 
 
 @pytest.mark.parametrize(("num", "batch_size"), [(0, 8), (3, 0)])
 def test_counts_must_be_positive(model, tmp_path, num, batch_size):
     with pytest.raises(InputError, match="at least 1"):
-        generate(model, tmp_path / "out", num=num, batch_size=batch_size)
+        generate(model, tmp_path / "out", Request(num=num), batch_size=batch_size)
 
 
 def test_other_templates_at_the_same_path_are_not_the_same_call(model, tmp_path):
     templates = tmp_path / "templates.npz"
     wish = Wish(templates_from=templates)
     save_crystals(templates, random_crystals(4, seed=7))
-    generate(model, tmp_path / "out", num=4, batch_size=4, wish=wish)
+    generate(model, tmp_path / "out", Request(wish, 4), batch_size=4)
     save_crystals(templates, random_crystals(4, seed=8))
     with pytest.raises(InputError, match="made otherwise"):
-        generate(model, tmp_path / "out", num=4, batch_size=4, wish=wish)
+        generate(model, tmp_path / "out", Request(wish, 4), batch_size=4)
     with pytest.raises(InputError, match="is not a dataset"):
-        generate(model, tmp_path / "new", num=4, wish=Wish(templates_from=tmp_path / "absent"))
+        generate(model, tmp_path / "new", Request(Wish(templates_from=tmp_path / "absent")))

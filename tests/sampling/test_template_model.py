@@ -11,7 +11,9 @@ from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.recipes import get_recipe
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling.generate import generate
-from jaxcrys.sampling.template_model import draw_templates, limits_of
+from jaxcrys.sampling.limits import limits_of
+from jaxcrys.sampling.plan import Request
+from jaxcrys.sampling.template_model import draw_templates
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.training import train
 from tests.crystals import random_crystals
@@ -38,12 +40,12 @@ def geometry(tmp_path_factory):
 
 def test_templates_meet_the_wish(run):
     wish = Wish(
-        groups=(14, 62, 123, 225),
+        groups="14,62,123,225",
         chemical_system="Li-P-S-O",
         elements_required="Li-O",
         max_atoms=12,
     )
-    drawn = draw_templates(load_model(run), wish, num=300, seed=0)
+    drawn = draw_templates(load_model(run), wish, np.arange(300), seed=0)
     assert set(np.unique(drawn.group)) <= {14, 62, 123, 225}
     assert len(np.unique(drawn.group)) > 2
     assert set(np.unique(drawn.species)) <= {0, 3, 8, 15, 16}
@@ -54,37 +56,40 @@ def test_templates_meet_the_wish(run):
 
 def test_a_template_depends_on_its_number_alone(run):
     model = load_model(run)
-    few = draw_templates(model, Wish(), num=3, seed=5)
-    many = draw_templates(model, Wish(), num=300, seed=5)
+    few = draw_templates(model, Wish(), np.arange(3), seed=5)
+    many = draw_templates(model, Wish(), np.arange(300), seed=5)
     np.testing.assert_array_equal(many.wyckoff[:3], few.wyckoff)
     np.testing.assert_array_equal(many.species[:3], few.species)
-    other = draw_templates(model, Wish(), num=3, seed=6)
+    other = draw_templates(model, Wish(), np.arange(3), seed=6)
     assert (other.wyckoff != few.wyckoff).any()
 
 
 def test_geometry_is_drawn_for_them(run, geometry, tmp_path):
     """Without elements given a recipe that needs them cannot draw; with templates it can."""
     wish = Wish(templates_from=run, chemical_system="Na-Cl", elements_required="Na", max_atoms=8)
-    rows = generate(geometry, tmp_path / "out", num=6, seed=1, batch_size=8, wish=wish)
+    rows = generate(geometry, tmp_path / "out", Request(wish, 6), seed=1, batch_size=8)
     assert len(rows) == 6
     made = load_crystals(tmp_path / "out")
     assert set(np.unique(made.species)) <= {0, 11, 17}
     assert (made.species == 11).any(-1).all()
-    again = generate(geometry, tmp_path / "out", num=6, seed=1, batch_size=8, wish=wish)
+    again = generate(geometry, tmp_path / "out", Request(wish, 6), seed=1, batch_size=8)
     assert [row["wyckoff"] for row in again] == [row["wyckoff"] for row in rows]
     with pytest.raises(InputError, match="makes templates without geometry"):
-        generate(load_model(run), tmp_path / "other", num=1)
+        generate(load_model(run), tmp_path / "other", Request(num=1))
     with pytest.raises(InputError, match="makes no templates"):
-        draw_templates(geometry, Wish(), num=1, seed=0)
+        draw_templates(geometry, Wish(), np.arange(1), seed=0)
     with pytest.raises(InputError, match="--max-atoms: needs a model of templates"):
-        generate(geometry, tmp_path / "other", num=1, wish=Wish(max_atoms=3))
+        generate(geometry, tmp_path / "other", Request(Wish(max_atoms=3), 1))
 
 
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        (Wish(groups=(227,), max_atoms=1), "no group asked for holds 1 sites in 1 atoms"),
-        (Wish(elements_required="Li-Na-K", max_atoms=2), "holds 3 sites in 2 atoms"),
+        (Wish(groups="227", max_atoms=1), "no template has 1 atoms"),
+        (
+            Wish(elements_required="Li-Na-K", max_atoms=2),
+            "3 required elements, 1 to 2",
+        ),
         (Wish(chemical_system="Li-O", elements_required="S"), "not within the chemical system"),
         (Wish(chemical_system="Li-Xx"), "--chemical-system"),
         (Wish(chemical_system=""), "--chemical-system"),

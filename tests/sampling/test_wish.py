@@ -1,6 +1,8 @@
 """From what a user asks for to templates."""
 
+import dataclasses
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,18 +10,27 @@ import pytest
 from jaxcrys.core.elements import parse_formula
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
+from jaxcrys.crystal import save_crystals
 from jaxcrys.crystal.describe import species_counts
-from jaxcrys.sampling.wish import Wish, assignments, parse_template, plan
+from jaxcrys.recipes.model import load_model
+from jaxcrys.sampling.plan import Request, make_plan
+from jaxcrys.sampling.wish import Wish, assignments, parse_template
 from jaxcrys.symmetry import load_tables, positions_of
 from tests.crystals import random_crystals
+from tests.models import train_small
 
 TRAINING = random_crystals(40, seed=2)
 
 
-def planned(wish, indices, seed=0, references=None):
-    return plan(
-        wish, np.asarray(indices), seed=seed, training=TRAINING, references=references, sites=4
-    )
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A recipe of geometry alone, whose templates are those of the training set or are given."""
+    run = train_small(tmp_path_factory.mktemp("run") / "run", species="generated")
+    return dataclasses.replace(load_model(run), templates=TRAINING)
+
+
+def planned(model, wish, num, seed=0):
+    return make_plan(model, [Request(wish, num)], seed=seed).templates
 
 
 def brute_force(sites, formula):
@@ -58,20 +69,31 @@ def test_assignments_against_brute_force():
     assert feasible > 20
 
 
-def test_a_template_is_a_function_of_seed_and_index():
-    whole = planned(Wish(), range(30), seed=5)
-    part = planned(Wish(), [7, 21], seed=5)
-    np.testing.assert_array_equal(whole.wyckoff[[7, 21]], part.wyckoff)
-    assert (planned(Wish(), range(30), seed=6).wyckoff != whole.wyckoff).any()
+def test_a_template_is_a_function_of_seed_and_index(model):
+    whole = planned(model, Wish(), 30, seed=5)
+    part = planned(model, Wish(), 7, seed=5)
+    np.testing.assert_array_equal(whole.wyckoff[:7], part.wyckoff)
+    assert (planned(model, Wish(), 30, seed=6).wyckoff != whole.wyckoff).any()
 
 
-def test_only_the_groups_asked_for():
+def test_only_the_groups_asked_for(model):
     groups = sorted(set(TRAINING.group.tolist()))[:2]
-    assert set(planned(Wish(groups=tuple(groups)), range(50)).group.tolist()) == set(groups)
+    drawn = planned(model, Wish(groups=",".join(map(str, groups))), 50).group
+    assert set(drawn.tolist()) == set(groups)
 
 
-def test_formula_in_a_template_has_exactly_that_composition():
-    templates = planned(Wish(groups=(221,), template="1a 1b 3c", formula="BaTiO3"), range(40))
+def test_weights_of_groups(model):
+    """Shares of 600 samples: the number of crystals times the weight."""
+    groups, counts = np.unique(TRAINING.group, return_counts=True)
+    first, second = groups[:2]
+    drawn = planned(model, Wish(groups=f"{first}=3,{second}=1"), 600).group
+    share = 3 * counts[0] / (3 * counts[0] + counts[1])
+    error = np.sqrt(share * (1 - share) / 600)
+    assert abs((drawn == first).mean() - share) < 4 * error
+
+
+def test_formula_in_a_template_has_exactly_that_composition(model):
+    templates = planned(model, Wish(template="221: 1a, 1b, 3c", formula="BaTiO3"), 40)
     ways = set()
     for index in range(40):
         crystal = take(templates, index)
@@ -80,31 +102,43 @@ def test_formula_in_a_template_has_exactly_that_composition():
     assert len(ways) == 2  # Ba and Ti change places
 
 
-def test_references_are_followed_in_order():
-    templates = planned(Wish(templates_from="data"), [0, 41], references=TRAINING)
-    np.testing.assert_array_equal(templates.group, TRAINING.group[[0, 1]])
-    np.testing.assert_array_equal(templates.species[:, :3], TRAINING.species[[0, 1]])
+def test_references_are_followed_in_order(model, tmp_path):
+    save_crystals(tmp_path / "data.npz", TRAINING)
+    templates = planned(model, Wish(templates_from=tmp_path / "data.npz"), 42)
+    np.testing.assert_array_equal(templates.group[[0, 41]], TRAINING.group[[0, 1]])
+    np.testing.assert_array_equal(templates.species[[0, 41], :3], TRAINING.species[[0, 1]])
 
 
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        (Wish(groups=(231,)), "1 to 230"),
-        (Wish(template="4a"), "exactly one --space-group"),
-        (Wish(formula="NaCl"), "needs a --template"),
-        (Wish(groups=(225,), templates_from="x"), "already says"),
-        (Wish(groups=(17,)), "no crystal in"),
-        (Wish(groups=(225,), template="4z"), "has no '4z'"),
-        (Wish(groups=(225,), template="4a 4a"), "twice"),
-        (Wish(groups=(225,), template="Xx@4a"), "no element"),
-        (Wish(groups=(225,), template="4a 4b", formula="BaTiO3"), "does not fit"),
-        (Wish(groups=(225,), template="4a 4b", formula="Na(Cl"), "cannot read"),
+        (Wish(groups="231"), "1 to 230"),
+        (Wish(groups="62,x"), "--groups: cannot read 'x'"),
+        (Wish(groups="62,62"), "is twice there"),
+        (Wish(template="4a"), "does not begin with its group"),
+        (Wish(formula="NaCl"), "needs a whole --template, or a model of templates"),
+        (Wish(groups="225", templates_from=Path("x")), "already says the groups"),
+        (Wish(groups="17"), "no crystal in"),
+        (Wish(groups="17", template="225: 4a"), "is of group 225, --groups says 17"),
+        (Wish(template="225: 4z"), "has no '4z'"),
+        (Wish(template="225: 4a, 4a"), "twice"),
+        (Wish(template="225: 4a 4b"), "no element"),
+        (Wish(template="225: 4a Na Cl"), "separate the sites by commas"),
+        (Wish(template="225: 4a, ..."), "needs a whole --template"),
+        (Wish(template="225: 4a, 4b", formula="BaTiO3"), "does not fit"),
+        (Wish(template="225: 4a, 4b", formula="Na(Cl"), "cannot read"),
+        (Wish(atoms="9-3"), "--atoms: cannot read '9-3'"),
+        (Wish(lattice="4,4,4"), "--lattice: cannot read"),
+        (Wish(lattice="4,4,5,90,90,90", template="225: 4a Na"), "--lattice: diffcsp_pp draws it"),
+        (Wish(chemical_system="Li-O"), "needs a model of templates"),
     ],
 )
-def test_impossible_wishes_are_named(wish, message):
+def test_impossible_wishes_are_named(model, wish, message):
     with pytest.raises(InputError, match=message):
-        planned(wish, range(3))
+        planned(model, wish, 3)
 
 
 def test_template_words():
-    assert [z for _, z in parse_template(225, "Na@4a, Cl@4b 8c")] == [11, 17, 0]
+    found = parse_template("225: 4a Na, 4b Cl, 8c")
+    assert [z for _, z in found.sites] == [11, 17, 0]
+    assert not found.more

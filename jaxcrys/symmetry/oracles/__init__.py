@@ -6,6 +6,7 @@ A template is a multiset of sites, each a Wyckoff position of one group with an 
 caches.
 """
 
+from jaxcrys.symmetry.oracles.amounts import Amounts, can_finish, make_amounts
 from jaxcrys.symmetry.oracles.composition import (
     Choices,
     CompositionState,
@@ -30,13 +31,16 @@ from jaxcrys.symmetry.oracles.reachability import (
 )
 
 __all__ = [
+    "Amounts",
     "Choices",
     "CompositionState",
+    "can_finish",
     "check_reachable",
     "choices",
     "count_templates",
     "legal_elements",
     "legal_positions",
+    "make_amounts",
     "may_stop",
     "missing_elements",
     "most_further_sites",

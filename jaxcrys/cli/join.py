@@ -1,0 +1,34 @@
+"""``jaxcrys join``."""
+
+import dataclasses
+from pathlib import Path
+
+import tyro
+
+from jaxcrys.training.join import join
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Put a run of wyformer and a run of orbit_flow together into one of orbit.
+
+    The first draws groups, positions and elements, the second coordinates and lattice for elements
+    that are given. The new run does both: jaxcrys generate and jaxcrys predict need no other.
+
+    Attributes:
+        templates: run of wyformer.
+        geometry: run of orbit_flow, trained with --species given.
+        out: folder of the new run.
+        checkpoint: which of each: best, latest, or a step.
+    """
+
+    templates: tyro.conf.Positional[Path]
+    geometry: tyro.conf.Positional[Path]
+    out: Path
+    checkpoint: str = "best"
+
+    def run(self) -> None:
+        """Join."""
+        model = join(self.templates, self.geometry, self.out, checkpoint=self.checkpoint)
+        print(f"{self.out}: a run of orbit, with the {len(model.templates.group)} crystals that "
+              f"the geometry was trained on")  # fmt: skip

@@ -1,0 +1,199 @@
+"""From nothing to crystals: templates as ``wyformer`` draws them, geometry as ``orbit_flow`` does.
+
+    p(crystal) = p(group) p(sites, elements | group) p(coordinates, lattice | template)
+
+The two halves share no parameters, and one run holds both. So a single command goes from a wish to
+crystals: any of groups, sites, elements, formula, amounts and lattice may be fixed. A run is
+trained as one, or joined from a run of each half (``training.join``), which need different numbers
+of steps.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcrys.core.typing import Float, Int, Key
+from jaxcrys.crystal.buckets import Cost
+from jaxcrys.crystal.primitive import CellShape
+from jaxcrys.crystal.types import Crystal
+from jaxcrys.processes.site_sequence import Limits
+from jaxcrys.recipes import orbit_flow, wyformer
+from jaxcrys.recipes.base import LogProb, Metrics, Params, Recipe
+from jaxcrys.recipes.template_likelihood import MOST_TERMS
+
+GEOMETRY = dataclasses.replace(orbit_flow.PRESETS["small"], species="given")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of the recipe.
+
+    Attributes:
+        templates: settings of the half that draws groups, positions and elements.
+        geometry: settings of the half that draws coordinates and lattice.
+    """
+
+    templates: wyformer.Config = wyformer.PRESETS["small"]
+    geometry: orbit_flow.Config = GEOMETRY
+
+
+def validate(config: Config) -> None:
+    """Check the settings.
+
+    Raises:
+        InputError: naming the setting that cannot be used.
+    """
+    wyformer.validate(config.templates)
+    orbit_flow.validate(config.geometry)
+
+
+def fit(config: Config, crystals: Crystal) -> Config:
+    """Take what either half takes from the data."""
+    return Config(
+        templates=wyformer.fit(config.templates, crystals),
+        geometry=orbit_flow.fit(config.geometry, crystals),
+    )
+
+
+def init(key: Key[jax.Array, ""], config: Config) -> Params:
+    """Parameters of both networks."""
+    templates, geometry = jax.random.split(key)
+    return {
+        "templates": wyformer.init(templates, config.templates),
+        "geometry": orbit_flow.init(geometry, config.geometry),
+    }
+
+
+def loss(
+    params: Params,
+    key: Key[jax.Array, ""],
+    crystals: Crystal,
+    *,
+    config: Config,
+    shape: CellShape,
+    training: bool = False,
+) -> tuple[Float[jax.Array, ""], Metrics]:
+    """Sum of the losses of the halves."""
+    first, second = jax.random.split(key)
+    of_templates, metrics = wyformer.loss(
+        params["templates"], first, crystals,
+        config=config.templates, shape=shape, training=training,
+    )  # fmt: skip
+    of_geometry, more = orbit_flow.loss(
+        params["geometry"], second, crystals,
+        config=config.geometry, shape=shape, training=training,
+    )  # fmt: skip
+    return of_templates + of_geometry, metrics | more
+
+
+def misfit(
+    params: Params,
+    keys: Key[jax.Array, "b"],
+    crystals: Crystal,
+    *,
+    config: Config,
+    shape: CellShape,
+) -> Float[jax.Array, "b"]:
+    """Of the geometry."""
+    return orbit_flow.misfit(
+        params["geometry"], keys, crystals, config=config.geometry, shape=shape
+    )
+
+
+def sample(
+    params: Params,
+    keys: Key[jax.Array, "b"],
+    templates: Crystal,
+    *,
+    config: Config,
+    shape: CellShape,
+) -> Crystal:
+    """Geometry for templates."""
+    return orbit_flow.sample(
+        params["geometry"], keys, templates, config=config.geometry, shape=shape
+    )
+
+
+def complete(
+    params: Params,
+    keys: Key[jax.Array, "b"],
+    templates: Crystal,
+    limits: Limits,
+    *,
+    config: Config,
+    sites: int,
+) -> Crystal:
+    """Templates from nothing, or from a part of them."""
+    return wyformer.complete(
+        params["templates"], keys, templates, limits, config=config.templates, sites=sites
+    )
+
+
+def compose(
+    params: Params,
+    keys: Key[jax.Array, "b"],
+    compositions: Any,
+    owner: Int[np.ndarray, "b"],
+    *,
+    config: Config,
+    sites: int,
+    group_weights: Float[np.ndarray, "231"] | None = None,
+) -> Crystal:
+    """Templates of exactly some compositions."""
+    return wyformer.complete_formula(
+        params["templates"], keys, compositions, owner,
+        config=config.templates, sites=sites, group_weights=group_weights,
+    )  # fmt: skip
+
+
+def likelihood(
+    params: Params,
+    templates: Crystal,
+    *,
+    config: Config,
+    formula_known: bool = False,
+    equivalents: bool = False,
+    terms: int = MOST_TERMS,
+) -> LogProb:
+    """Log-probabilities of templates, the discrete part of a crystal."""
+    return wyformer.template_log_prob(
+        params["templates"], templates, config=config.templates,
+        formula_known=formula_known, equivalents=equivalents, terms=terms,
+    )  # fmt: skip
+
+
+def _generates_species(config: Config) -> bool:
+    return orbit_flow.RECIPE.generates_species(config.geometry)
+
+
+def _cost(config: Config) -> Cost:
+    return orbit_flow.RECIPE.cost(config.geometry)
+
+
+PRESETS = {
+    name: Config(
+        templates=wyformer.PRESETS[name],
+        geometry=dataclasses.replace(orbit_flow.PRESETS[name], species="given"),
+    )
+    for name in ("tiny", "small", "base")
+}
+
+RECIPE = Recipe(
+    makes="crystals",
+    config=Config,
+    presets=PRESETS,
+    validate=validate,
+    fit=fit,
+    init=init,
+    loss=loss,
+    cost=_cost,
+    sample=sample,
+    complete=complete,
+    compose=compose,
+    likelihood=likelihood,
+    misfit=misfit,
+    obeys=wyformer.OBEYS | orbit_flow.RECIPE.obeys,
+    generates_species=_generates_species,
+)

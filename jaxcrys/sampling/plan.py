@@ -1,0 +1,246 @@
+"""From wishes to the template of each sample: where groups, positions and elements come from.
+
+A template is a crystal whose group and positions are given, and whose elements are given where
+they are not 0; its coordinates are to be drawn, and its lattice where it is not fixed.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxcrys.core.elements import parse_formula
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.pytree import take
+from jaxcrys.core.rng import sample_keys, stream
+from jaxcrys.core.typing import ArrayLike, Float, Int
+from jaxcrys.crystal.buckets import fit_sites
+from jaxcrys.crystal.build import fit_lattice
+from jaxcrys.crystal.storage import load_crystals
+from jaxcrys.crystal.types import Crystal
+from jaxcrys.geometry.lattice import matrix_from_parameters
+from jaxcrys.processes import empirical
+from jaxcrys.recipes.model import Model, config_path, load_model
+from jaxcrys.sampling.limits import weights_of
+from jaxcrys.sampling.template_model import draw_templates, log_probabilities
+from jaxcrys.sampling.wish import (
+    Wish,
+    assignments,
+    atoms_of,
+    check_wish,
+    lattice_of,
+    parse_template,
+    sites_of,
+)
+from jaxcrys.symmetry.groups import lattice_fixed, symbol
+from jaxcrys.symmetry.wyckoff import multiplicity
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A wish, and how many crystals of it.
+
+    Attributes:
+        wish: what is fixed.
+        num: how many.
+        name: in tables; a number where it has none.
+    """
+
+    wish: Wish = dataclasses.field(default_factory=Wish)
+    num: int = 32
+    name: str = ""
+
+
+class Plan(NamedTuple):
+    """What is to be drawn.
+
+    Attributes:
+        templates: of all samples.
+        request: number of the request of each.
+        log_prob: log-probability of each template under the model that drew it; NaN where none did.
+        modes: for each request in words, where its templates come from.
+    """
+
+    templates: Crystal
+    request: Int[np.ndarray, "b"]
+    log_prob: Float[np.ndarray, "b"]
+    modes: tuple[str, ...]
+
+
+def make_plan(model: Model, requests: Sequence[Request], *, seed: int) -> Plan:
+    """The templates of all samples; sample i depends on (seed, i) and on its wish alone.
+
+    Raises:
+        InputError: if a wish contradicts itself, or cannot be met with this model.
+    """
+    if not requests:
+        raise InputError("requests", "there are none")
+    for request in requests:
+        if request.num < 1:
+            raise InputError("--num", f"must be at least 1, got {request.num}")
+        check_wish(request.wish)
+    parts, modes, logs, first = [], [], [], 0
+    for request in requests:
+        index = np.arange(first, first + request.num)
+        templates, log_prob, mode = _plan_one(model, request.wish, index, seed)
+        parts.append(_with_lattice(model, templates, request.wish))
+        logs.append(log_prob)
+        modes.append(mode)
+        first += request.num
+    sites = max(part.wyckoff.shape[-1] for part in parts)
+    joined = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves), *(fit_sites(part, sites) for part in parts)
+    )
+    _check_elements(model, joined)
+    numbers = np.repeat(np.arange(len(requests)), [request.num for request in requests])
+    return Plan(joined, numbers, np.concatenate(logs), tuple(modes))
+
+
+def _plan_one(
+    model: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int
+) -> tuple[Crystal, Float[np.ndarray, "b"], str]:
+    """Templates of one request, their log-probabilities, and the mode in words."""
+    unknown = np.full(len(index), np.nan)
+    drawing = _drawing_model(model, wish)
+    template = None if wish.template is None else parse_template(wish.template)
+    if template and not template.more:
+        whole = all(number for _, number in template.sites)
+        if whole or wish.formula or drawing is None:
+            _refuse_limits(wish)
+            templates = _from_template(wish, _words(index, seed), model.config.sites)
+            elements = "as given" if whole else "of the formula" if wish.formula else "drawn"
+            return templates, unknown, f"template as given, elements {elements}"
+    if drawing is not None:
+        templates = draw_templates(drawing, wish, index, seed=seed)
+        found = log_probabilities(drawing, templates)
+        what = "exact formula" if wish.formula else "new templates"
+        where = "this run" if drawing is model else str(drawing.run)
+        mode = f"{what}, drawn by {drawing.config.recipe} of {where}"
+        return templates, unknown if found is None else found, mode
+    if wish.formula is not None or template:
+        raise InputError(
+            "--formula" if wish.formula else "--template",
+            "needs a whole --template, or a model of templates",
+            "give --templates-from a run of wyformer, or a run of orbit",
+        )
+    _refuse_limits(wish)
+    if wish.templates_from is not None:
+        if wish.groups:
+            raise InputError("--templates-from", "is a dataset, which already says the groups")
+        references = load_crystals(wish.templates_from)
+        chosen = take(references, index % len(references.group))
+        templates = blank(chosen.group, chosen.wyckoff, chosen.species, model.config.sites)
+        return templates, unknown, f"templates and elements of {wish.templates_from}"
+    templates = _from_training(model, wish, index, seed)
+    return templates, unknown, "templates of the training set, elements drawn"
+
+
+def _drawing_model(model: Model, wish: Wish) -> Model | None:
+    """The model that draws templates: another run, this one, or none."""
+    if wish.templates_from is not None:
+        found = config_path(wish.templates_from).exists()
+        return load_model(wish.templates_from) if found else None
+    return model if model.config.functions.complete is not None else None
+
+
+def _refuse_limits(wish: Wish) -> None:
+    """What only a model of templates can keep to."""
+    for option, value in (
+        ("--chemical-system", wish.chemical_system),
+        ("--elements-required", wish.elements_required),
+        ("--max-atoms" if wish.max_atoms else "--atoms", atoms_of(wish)),
+        ("--sites", sites_of(wish)),
+    ):
+        if value is not None:
+            raise InputError(
+                option, "needs a model of templates",
+                "give --templates-from a run of wyformer, or a run of orbit",
+            )  # fmt: skip
+
+
+def _from_template(wish: Wish, words: Int[np.ndarray, "b"], sites: int) -> Crystal:
+    assert wish.template is not None
+    template = parse_template(wish.template)
+    given = sorted(template.sites)
+    species = [tuple(number for _, number in given)]
+    if wish.formula is not None:
+        species = assignments(given, parse_formula(wish.formula))
+        if not species:
+            atoms = [int(multiplicity(np.asarray(w))) for w, _ in given]
+            raise InputError(
+                "--formula",
+                f"{wish.formula} does not fit {wish.template!r}, whose positions hold "
+                f"{' + '.join(map(str, atoms))} atoms",
+            )
+    way = words % len(species)  # every way is equally likely
+    wyckoff = np.tile([w for w, _ in given], (len(way), 1))
+    return blank(np.full(len(way), template.group), wyckoff, np.asarray(species)[way], sites)
+
+
+def _from_training(model: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int) -> Crystal:
+    training = model.templates
+    templates = empirical.fit(np.asarray(training.group), np.asarray(training.wyckoff))
+    weights = weights_of(wish)[np.asarray(templates.group)]
+    if not np.isfinite(weights).any():
+        groups = np.flatnonzero(np.isfinite(weights_of(wish)))[:8]
+        names = ", ".join(f"{symbol(int(g))} ({g})" for g in groups)
+        raise InputError(
+            "--groups", f"the training set has no crystal in {names}", "give a --template"
+        )
+    weighted = dataclasses.replace(templates, log_weight=templates.log_weight + weights)
+    draw = jax.jit(jax.vmap(lambda key: empirical.sample(weighted, key)))
+    chosen = np.asarray(draw(_keys(index, seed)))
+    wyckoff = np.asarray(templates.wyckoff)[chosen]
+    group = np.asarray(templates.group)[chosen]
+    return blank(group, wyckoff, np.zeros_like(wyckoff), model.config.sites)
+
+
+def _keys(index: Int[np.ndarray, "b"], seed: int) -> jax.Array:
+    return jax.vmap(stream, (0, None))(sample_keys(seed, index), "template")
+
+
+def _words(index: Int[np.ndarray, "b"], seed: int) -> Int[np.ndarray, "b"]:
+    """A random number for each sample: a word of its key is as random as a draw from it."""
+    return np.asarray(jax.random.key_data(_keys(index, seed))).reshape(len(index), -1)[:, -1]
+
+
+def blank(group: ArrayLike, wyckoff: ArrayLike, species: ArrayLike, sites: int) -> Crystal:
+    """Templates as crystals without geometry, in at least ``sites`` slots."""
+    extra = max(sites - wyckoff.shape[-1], 0)
+    wyckoff, species = (
+        np.pad(np.asarray(a, np.int32), [(0, 0), (0, extra)]) for a in (wyckoff, species)
+    )
+    group = np.asarray(group, np.int32)
+    return Crystal(
+        group=group,
+        wyckoff=wyckoff,
+        species=species,
+        free=np.zeros((*wyckoff.shape, 3), np.float32),
+        lattice=lattice_fixed(group).astype(np.float32),
+    )
+
+
+def _with_lattice(model: Model, templates: Crystal, wish: Wish) -> Crystal:
+    """The lattice that is asked for, in the place of a blank one."""
+    parameters = lattice_of(wish)
+    if parameters is None:
+        return templates
+    if "lattice" not in model.config.functions.obeys:
+        raise InputError("--lattice", f"{model.config.recipe} draws it", "use a run of orbit_flow")
+    matrix = np.asarray(matrix_from_parameters(np.array(parameters)))
+    lattices = {int(group): fit_lattice(matrix, int(group)) for group in np.unique(templates.group)}
+    rows = [lattices[int(group)] for group in templates.group]
+    return dataclasses.replace(templates, lattice=np.array(rows, np.float32))
+
+
+def _check_elements(model: Model, templates: Crystal) -> None:
+    open_sites = (templates.wyckoff > 0) & (templates.species == 0)
+    functions = model.config.functions
+    if open_sites.any() and not functions.generates_species(model.config.settings):
+        raise InputError(
+            str(model.run),
+            "was trained with the elements given, and does not draw them",
+            "give --template and --formula, or --templates-from a dataset or a run of wyformer",
+        )
