@@ -23,7 +23,6 @@ from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.buckets import fit_sites
-from jaxcrys.crystal.build import stack_crystals
 from jaxcrys.crystal.protostructure import protostructure_hash
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.retrieval import Candidate, Retriever, retrieve
@@ -97,7 +96,7 @@ def propose(
     """Templates for each formula; those of a formula depend on (seed, its number) alone.
 
     Args:
-        model: of a recipe that composes templates.
+        model: of a recipe that composes templates; of any recipe, if none are to be drawn.
         retriever: the training set, or None to use the model alone.
         formulas: what is asked for.
         sources: how many templates of each kind.
@@ -107,35 +106,15 @@ def propose(
     Raises:
         InputError: if a formula cannot be read, or no group can hold it.
     """
-    sites = model.config.sites
-    compositions = [composition_of(formula, sources) for formula in formulas]
-    owner = np.repeat(np.arange(len(formulas)), sources.drawn)
-    number = np.tile(np.arange(sources.drawn), len(formulas))
-    keys = _keys(seed, owner, number)
-    settings = model.config.settings
-    functions = model.config.functions
-    if functions.compose is None:
-        raise InputError(
-            str(model.run), f"is a run of {model.config.recipe}, which does not compose formulas",
-            "give a run of orbit or wyformer",
-        )  # fmt: skip
-    drawn = functions.compose(model.params, keys, compositions, owner, config=settings, sites=sites)
     found: list[dict[str, _Found]] = [{} for _ in formulas]
-    for place, request in enumerate(owner):
-        crystal = take(drawn, place)
-        label = protostructure_hash(crystal)
-        known = found[request].get(label, _Found(crystal))
-        found[request][label] = known._replace(times=known.times + 1)
+    if sources.drawn:
+        _add_drawn(found, model, formulas, sources, seed)
     if retriever is not None:
-        for request, formula in enumerate(formulas):
-            for candidate in known_templates(retriever, formula, sources, sites=sites):
-                label = protostructure_hash(candidate.crystal)
-                known = found[request].get(label, _Found(candidate.crystal))
-                found[request][label] = known._replace(
-                    crystal=fit_sites(candidate.crystal, sites),
-                    distance=candidate.distance,
-                    row=candidate.row,
-                )
+        _add_retrieved(found, retriever, formulas, sources, model.config.sites)
+    if not any(found):
+        raise InputError(
+            "formula", f"no template was found for {formulas[0]}", "let the model draw some"
+        )
     return _scored(model, found, terms)
 
 
@@ -161,10 +140,55 @@ def score_of(
 
 
 class _Found(NamedTuple):
+    """A template and where it was found, as in ``Proposals``."""
+
     crystal: Crystal
     distance: float = np.inf
     row: int = -1
     times: int = 0
+
+
+def _add_drawn(
+    found: list[dict[str, _Found]],
+    model: Model,
+    formulas: Sequence[str],
+    sources: Sources,
+    seed: int,
+) -> None:
+    compose = model.config.functions.compose
+    if compose is None:
+        raise InputError(
+            str(model.run), f"is a run of {model.config.recipe}, which does not compose formulas",
+            "give --templates-from a run of wyformer, or --drawn 0",
+        )  # fmt: skip
+    owner = np.repeat(np.arange(len(formulas)), sources.drawn)
+    number = np.tile(np.arange(sources.drawn), len(formulas))
+    drawn = compose(
+        model.params, _keys(seed, owner, number),
+        [composition_of(formula, sources) for formula in formulas], owner,
+        config=model.config.settings, sites=model.config.sites,
+    )  # fmt: skip
+    for place, request in enumerate(owner):
+        crystal = take(drawn, place)
+        label = protostructure_hash(crystal)
+        known = found[request].get(label, _Found(crystal))
+        found[request][label] = known._replace(times=known.times + 1)
+
+
+def _add_retrieved(
+    found: list[dict[str, _Found]],
+    retriever: Retriever,
+    formulas: Sequence[str],
+    sources: Sources,
+    sites: int,
+) -> None:
+    for request, formula in enumerate(formulas):
+        for candidate in known_templates(retriever, formula, sources, sites=sites):
+            label = protostructure_hash(candidate.crystal)
+            known = found[request].get(label, _Found(candidate.crystal))
+            found[request][label] = known._replace(
+                crystal=candidate.crystal, distance=candidate.distance, row=candidate.row
+            )
 
 
 def composition_of(formula: str, sources: Sources) -> Composition:
@@ -204,14 +228,16 @@ def _scored(model: Model, found: list[dict[str, _Found]], terms: int) -> Proposa
     rows = [
         (request, label, known) for request, own in enumerate(found) for label, known in own.items()
     ]
-    templates = stack_crystals([known.crystal for _, _, known in rows], capacity=model.config.sites)
-    likelihood = model.config.functions.likelihood
-    assert likelihood is not None
+    crystals = [fit_sites(known.crystal, model.config.sites) for _, _, known in rows]
+    templates = jax.tree.map(lambda *leaves: np.stack(leaves), *crystals)
     distance = np.array([known.distance for _, _, known in rows])
-    log_prob = likelihood(
-        model.params, templates,
-        config=model.config.settings, formula_known=True, equivalents=True, terms=terms,
-    ).log_prob  # fmt: skip
+    log_prob = np.zeros(len(rows))
+    likelihood = model.config.functions.likelihood
+    if likelihood is not None:
+        log_prob = likelihood(
+            model.params, templates,
+            config=model.config.settings, formula_known=True, equivalents=True, terms=terms,
+        ).log_prob  # fmt: skip
     return Proposals(
         templates=templates,
         request=np.array([request for request, _, _ in rows]),
