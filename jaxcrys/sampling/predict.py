@@ -142,6 +142,7 @@ def origin(
         formula_text(take(model.templates, row)) if row >= 0 else "" for row in found.row[chosen]
     ]
     return {
+        "request": found.request[chosen],
         "asked": np.array(formulas)[found.request[chosen]],
         "rank": _ranks(found.request[chosen]),
         "score": np.round(found.score[chosen], 4),
