@@ -4,8 +4,11 @@ import dataclasses
 from pathlib import Path
 
 from jaxcrys.nn import CSPNetConfig
+from jaxcrys.nn.set_transformer import SetTransformerConfig
+from jaxcrys.processes.flow import Flow
 from jaxcrys.recipes import get_recipe
 from jaxcrys.training import TrainingConfig, train
+from jaxcrys.training.join import join
 from tests.crystals import random_crystals
 
 NETWORK = CSPNetConfig(layers=1, channels=16, frequencies=4, time_channels=8)
@@ -30,4 +33,28 @@ def train_small(folder: Path, *, species: str) -> Path:
     )
     crystals = random_crystals(60, seed=1)
     train(folder, crystals, recipe="diffcsp_pp", settings=settings, config=CONFIG)
+    return folder
+
+
+def train_templates(folder: Path) -> Path:
+    """A run of ten steps that draws templates."""
+    settings = dataclasses.replace(
+        get_recipe("wyformer").presets["tiny"],
+        network=SetTransformerConfig(layers=1, channels=16, heads=2),
+    )
+    train(folder, random_crystals(60, seed=1), recipe="wyformer", settings=settings, config=CONFIG)
+    return folder
+
+
+def train_orbit(folder: Path) -> Path:
+    """A run of orbit, joined from two halves of ten steps."""
+    tiny = get_recipe("orbit_flow").presets["tiny"]
+    network = dataclasses.replace(tiny.network, layers=1, channels=16, heads=2)
+    settings = dataclasses.replace(tiny, species="given", network=network, flow=Flow(steps=3))
+    geometry = folder.with_name(f"{folder.name}_geometry")
+    train(
+        geometry, random_crystals(60, seed=1), recipe="orbit_flow", settings=settings, config=CONFIG
+    )
+    templates = train_templates(folder.with_name(f"{folder.name}_templates"))
+    join(templates, geometry, folder)
     return folder

@@ -114,8 +114,8 @@ def complete_formula(
     Raises:
         InputError: if a formula cannot be held by any group asked for.
     """
-    begins = [reachable_states(composition, sites=sites) for composition in compositions]
     formulas = [formula_arrays(c.counts, slots=FORMULA_SLOTS) for c in compositions]
+    begins = [reachable_states(composition, sites=sites) for composition in compositions]
     stacked = jax.tree.map(lambda *parts: np.stack(parts), *formulas)
     drawn = []
     for first in range(0, len(owner), BLOCK):

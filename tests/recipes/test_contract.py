@@ -18,17 +18,23 @@ from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.nn import CSPNetConfig
 from jaxcrys.nn.orbit_net import OrbitNetConfig
+from jaxcrys.nn.set_transformer import SetTransformerConfig
 from jaxcrys.parallel import data_mesh, replicate, shard_batch
 from jaxcrys.processes.flow import Flow
 from jaxcrys.processes.wrapped_normal import WrappedNormal
-from jaxcrys.recipes import get_recipe, recipe_names
+from jaxcrys.recipes import get_recipe, orbit_flow, recipe_names, wyformer
 from jaxcrys.recipes.lattice_prior import LatticePrior
+from jaxcrys.symmetry.groups import lattice_fixed
 from tests.crystals import random_crystals
 
 CSPNET = CSPNetConfig(layers=2, channels=16, frequencies=4, time_channels=8)
 ORBIT_NET = OrbitNetConfig(layers=2, channels=8, heads=2, radial=6, time_channels=8)
 SMALL = {
     "diffcsp_pp": {"network": CSPNET, "sampler_steps": 20},
+    "orbit": {
+        "templates": wyformer.Config(network=SetTransformerConfig(layers=1, channels=16, heads=2)),
+        "geometry": orbit_flow.Config(species="given", network=ORBIT_NET, flow=Flow(steps=5)),
+    },
     "orbit_flow": {"network": ORBIT_NET, "flow": Flow(steps=5)},
 }
 VARIANTS = {
@@ -49,18 +55,22 @@ SPECIAL = {
         "substitutions": 0.5,
     },
 }
+VARIED = [name for name in recipe_names(samples=True) if name != "orbit"]
+"""Recipes whose own settings vary; orbit has those of its halves."""
+
 CASES = [
-    pytest.param(name, variant, id=f"{name}-{variant}")
-    for name in recipe_names(samples=True)
-    for variant in VARIANTS
+    pytest.param(name, variant, id=f"{name}-{variant}") for name in VARIED for variant in VARIANTS
 ]
+CASES.append(pytest.param("orbit", "given", id="orbit"))
 
 
 def make(name, variant):
     """Recipe, small config fitted to a few crystals, those crystals, their shape, parameters."""
     recipe = get_recipe(name)
     crystals = random_crystals(16, sites=3, seed=0)
-    changes = SMALL[name] | VARIANTS[variant] | SPECIAL.get((name, variant), {})
+    changes = SMALL[name]
+    if name in VARIED:
+        changes = changes | VARIANTS[variant] | SPECIAL.get((name, variant), {})
     config = dataclasses.replace(recipe.presets["tiny"], **changes)
     config = recipe.fit(config, crystals)
     (shape,) = choose_shapes(crystals, limit=1)
@@ -78,6 +88,14 @@ def jitted_sample(recipe, config):
 def on_device(crystals):
     return jax.tree.map(
         lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
+    )
+
+
+def templates(crystals):
+    """What a sampler is given: no coordinates, and a lattice that is to be drawn."""
+    lattice = lattice_fixed(crystals.group).astype(np.float32)
+    return on_device(
+        dataclasses.replace(crystals, free=np.zeros_like(crystals.free), lattice=lattice)
     )
 
 
@@ -195,7 +213,7 @@ def test_empty_crystals_count_nothing(name, variant):
 @pytest.mark.parametrize(("name", "variant"), CASES)
 def test_samples_are_valid_and_keep_what_is_given(name, variant):
     recipe, config, crystals, shape, params = make(name, variant)
-    given = on_device(crystals)
+    given = templates(crystals)
     sample = jitted_sample(recipe, config)
     drawn = sample(params, sample_keys(0, np.arange(16)), given, shape=shape)
     validate(jax.tree.map(np.asarray, drawn))
@@ -204,15 +222,32 @@ def test_samples_are_valid_and_keep_what_is_given(name, variant):
     assert (drawn.species == given.species).all()  # known elements are kept in either task
 
 
-@pytest.mark.parametrize("name", recipe_names(samples=True))
+@pytest.mark.parametrize("name", VARIED)
 def test_generated_species_fill_what_is_open(name):
     recipe, config, crystals, shape, params = make(name, "generated")
     kept = np.random.default_rng(0).random(crystals.species.shape) < 0.3
     open_sites = dataclasses.replace(crystals, species=np.where(kept, crystals.species, 0))
     sample = jitted_sample(recipe, config)
-    drawn = sample(params, sample_keys(0, np.arange(16)), on_device(open_sites), shape=shape)
+    drawn = sample(params, sample_keys(0, np.arange(16)), templates(open_sites), shape=shape)
     validate(jax.tree.map(np.asarray, drawn))
     np.testing.assert_array_equal(np.asarray(drawn.species)[kept], crystals.species[kept])
+
+
+@pytest.mark.parametrize("name", recipe_names(samples=True))
+def test_a_lattice_that_is_given_stays(name):
+    recipe, config, crystals, shape, params = make(name, "given")
+    if "lattice" not in recipe.obeys:
+        pytest.skip("draws the lattice always")
+    given = templates(crystals)
+    half = np.arange(16) % 2 == 0
+    lattice = jnp.where(half[:, None], on_device(crystals).lattice, given.lattice)
+    sample = jitted_sample(recipe, config)
+    keys = sample_keys(0, np.arange(16))
+    free = sample(params, keys, given, shape=shape)
+    kept = sample(params, keys, dataclasses.replace(given, lattice=lattice), shape=shape)
+    np.testing.assert_array_equal(kept.lattice[half], lattice[half])
+    np.testing.assert_allclose(kept.lattice[~half], free.lattice[~half], rtol=1e-5)
+    validate(jax.tree.map(np.asarray, kept))
 
 
 @pytest.mark.parametrize("name", recipe_names(samples=True))
@@ -246,9 +281,9 @@ def test_misfit_is_one_number_for_each_crystal(name):
 def test_sample_depends_on_its_own_key_alone(name, variant):
     recipe, config, crystals, shape, params = make(name, variant)
     sample = jitted_sample(recipe, config)
-    together = sample(params, sample_keys(3, np.arange(16)), on_device(crystals), shape=shape)
+    together = sample(params, sample_keys(3, np.arange(16)), templates(crystals), shape=shape)
     chosen = np.array([11, 2, 7])
-    apart = sample(params, sample_keys(3, chosen), on_device(take(crystals, chosen)), shape=shape)
+    apart = sample(params, sample_keys(3, chosen), templates(take(crystals, chosen)), shape=shape)
     turn = np.asarray(apart.free - together.free[chosen])
     np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-4)
     np.testing.assert_allclose(apart.lattice, together.lattice[chosen], atol=1e-4)

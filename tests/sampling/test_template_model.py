@@ -1,36 +1,23 @@
 """Templates from a trained model: within what is asked for, and then given geometry."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.crystal import load_crystals
 from jaxcrys.crystal.primitive import num_primitive_atoms
-from jaxcrys.recipes import get_recipe
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.limits import limits_of
 from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.template_model import draw_templates
 from jaxcrys.sampling.wish import Wish
-from jaxcrys.training import train
-from tests.crystals import random_crystals
-from tests.models import CONFIG, train_small
+from tests.models import train_small, train_templates
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    recipe = get_recipe("wyformer")
-    tiny = recipe.presets["tiny"]
-    network = dataclasses.replace(tiny.network, layers=1, channels=16)
-    folder = tmp_path_factory.mktemp("templates") / "run"
-    train(
-        folder, random_crystals(60, seed=1),
-        recipe="wyformer", settings=dataclasses.replace(tiny, network=network), config=CONFIG,
-    )  # fmt: skip
-    return folder
+    return train_templates(tmp_path_factory.mktemp("templates") / "run")
 
 
 @pytest.fixture(scope="module")
