@@ -10,7 +10,7 @@ What:     draws crystals from each run (of a run of templates with a run of geom
           from each other and new to the training set; Wasserstein distances of the numbers of
           sites, elements and atoms and of the density; half the summed difference of the shares of
           the elements; legal templates; crystals without a distance under 0.5 Å, or under the limit
-          of LeMat-GenBench; compositions that smact's classic rules accept; the space group as asked
+          of LeMat-GenBench; compositions that smact's classic rules accept; the group as asked
           at 0.001 Å; seconds for a thousand, compiling included.
 Data:     TRAIN and TEST are datasets, or files that are prepared first.
 Expected: see README, 'New crystals'.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from jaxcrys.crystal.storage import load_crystals
 from jaxcrys.training.join import join
 
 
@@ -19,16 +20,22 @@ class Command:
         templates: run of wyformer.
         geometry: run of orbit_flow, trained with --species given.
         out: folder of the new run.
+        val: dataset that neither has seen: the temperatures of the templates are set on it.
         checkpoint: which of each: best, latest, or a step.
     """
 
     templates: tyro.conf.Positional[Path]
     geometry: tyro.conf.Positional[Path]
     out: Path
+    val: Path | None = None
     checkpoint: str = "best"
 
     def run(self) -> None:
         """Join."""
-        model = join(self.templates, self.geometry, self.out, checkpoint=self.checkpoint)
+        validation = load_crystals(self.val) if self.val else None
+        model = join(
+            self.templates, self.geometry, self.out,
+            validation=validation, checkpoint=self.checkpoint,
+        )  # fmt: skip
         print(f"{self.out}: a run of orbit, with the {len(model.templates.group)} crystals that "
               f"the geometry was trained on")  # fmt: skip

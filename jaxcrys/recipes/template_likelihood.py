@@ -39,7 +39,7 @@ MOST_TERMS = 5040
 BLOCK = 256
 """Sequences that the network reads together."""
 
-WIDTHS = (3, 6, 9, 14, 20)
+WIDTHS = (4, 9, 20)
 """Numbers of slots that programs are compiled for; larger templates have their own."""
 
 Sites = tuple[tuple[int, int], ...]

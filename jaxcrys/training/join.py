@@ -5,7 +5,9 @@ from pathlib import Path
 from jaxcrys.core.checkpoint import open_checkpoints
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path
+from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes import orbit
+from jaxcrys.recipes.calibration import calibrate
 from jaxcrys.recipes.model import (
     Model,
     ModelConfig,
@@ -19,7 +21,12 @@ RECIPE = "orbit"
 
 
 def join(
-    templates: Path | str, geometry: Path | str, out: Path | str, *, checkpoint: str = "best"
+    templates: Path | str,
+    geometry: Path | str,
+    out: Path | str,
+    *,
+    validation: Crystal | None = None,
+    checkpoint: str = "best",
 ) -> Model:
     """Put a run of ``wyformer`` and one of ``orbit_flow`` together.
 
@@ -27,6 +34,7 @@ def join(
         templates: the run that draws groups, positions and elements.
         geometry: the run that draws coordinates and lattice, for elements that are given.
         out: folder of the new run; its training set is that of the geometry.
+        validation: crystals that neither has seen, on which the temperatures of the first are set.
         checkpoint: which of each: best, latest, or a step.
 
     Raises:
@@ -40,9 +48,12 @@ def join(
     out = Path(out)
     if out.exists():
         raise InputError(str(out), "exists", "choose another --out")
+    drawing = first.config.settings
+    if validation is not None:
+        drawing = calibrate(first.params, validation, config=drawing)
     config = ModelConfig(
         recipe=RECIPE,
-        settings=orbit.Config(templates=first.config.settings, geometry=second.config.settings),
+        settings=orbit.Config(templates=drawing, geometry=second.config.settings),
         shapes=second.config.shapes,
         sites=max(first.config.sites, second.config.sites),
     )
