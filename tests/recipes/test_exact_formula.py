@@ -110,6 +110,7 @@ def test_impossible_formulas_are_named(made):
         draw(made, [Composition(many, (1,), (1,))], [0])
 
 
+@pytest.mark.filterwarnings("ignore:No Pauling")  # noble gases have none
 def test_formula_in_jit_is_pymatgens():
     crystals = random_crystals(60, seed=5)
     found = jax.device_get(jax.jit(lambda c: formula_of(c, slots=8))(crystals))

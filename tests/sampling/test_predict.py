@@ -66,7 +66,7 @@ def test_the_best_come_first():
     assert score[1] > score[3]  # likelier
     assert score[2] > score[3]  # known, with similar elements
     found = type("Found", (), {"score": score, "request": np.array([1, 0, 1, 1])})
-    assert best_proposals(found, keep=2).tolist() == [1, 2, 0]
+    assert best_proposals(found, keep=2).tolist() == [1, 0, 2]
 
 
 def test_predictions_are_written_with_their_origin(model, tmp_path):
