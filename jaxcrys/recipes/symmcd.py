@@ -228,8 +228,11 @@ def complete(
         sites: most sites.
     """
     first = _streams(keys)
+    room = ((0, 0), (0, max(sites - templates.wyckoff.shape[-1], 0)))
     given = dataclasses.replace(
-        templates, wyckoff=templates.wyckoff[:, :sites], species=templates.species[:, :sites]
+        templates,
+        wyckoff=jnp.pad(templates.wyckoff[:, :sites], room),
+        species=jnp.pad(templates.species[:, :sites], room),
     )
     frame = _frame(first, given, limits, config)
     state = jax.vmap(prior, (None, 0, 0, 0))(config.processes, first, _blank(given, config), frame)
