@@ -7,6 +7,7 @@ stationary distribution π:
 
 ``kind="absorbing"`` has one more class, the mask, and π is certain of it; ``kind="marginal"`` has
 π given, or uniform (Vignac et al. 2023 take π from the training set, which gave the kind its name).
+Where π differs from entry to entry, say by the space group, the functions take it as ``log_pi``.
 The network predicts logits of x_0. Logits of -inf are hard masks: see :func:`posterior_logits`.
 """
 
@@ -114,8 +115,15 @@ def _tables(process: Discrete) -> tuple[np.ndarray, np.ndarray]:
         return np.log(alpha_bar), np.log(stationary / stationary.sum())
 
 
-def _log_stationary(process: Discrete, shape: tuple[int, ...]) -> jax.Array:
-    table = jnp.asarray(_tables(process)[1], jnp.float32)
+LogPi = Float[ArrayLike, "*#event states"] | None
+"""Normalised logarithm of π for each entry, -inf where a class is impossible; by default, and in
+an absorbing process, that of the process."""
+
+
+def _log_stationary(
+    process: Discrete, shape: tuple[int, ...], log_pi: ArrayLike | None = None
+) -> jax.Array:
+    table = jnp.asarray(_tables(process)[1] if log_pi is None else log_pi, jnp.float32)
     return jnp.broadcast_to(table, (*shape, num_states(process)))
 
 
@@ -128,10 +136,12 @@ def _log_lose(log_keep: jax.Array) -> jax.Array:
     return jnp.log(-jnp.expm1(log_keep))
 
 
-def _log_transition(process: Discrete, x: jax.Array, log_keep: jax.Array) -> jax.Array:
+def _log_transition(
+    x: jax.Array, log_keep: jax.Array, stationary: Float[jax.Array, "*event states"]
+) -> jax.Array:
     """Log q(x | earlier state), for every earlier state on a new last axis."""
-    own = jax.nn.one_hot(x, num_states(process), dtype=bool)
-    log_pi = jnp.where(own, _log_stationary(process, x.shape), -jnp.inf).max(-1, keepdims=True)
+    own = jax.nn.one_hot(x, stationary.shape[-1], dtype=bool)
+    log_pi = jnp.where(own, stationary, -jnp.inf).max(-1, keepdims=True)
     other = _log_lose(log_keep) + log_pi
     return jnp.where(own, log_sum(log_keep, other), other)
 
@@ -142,6 +152,8 @@ def corrupt(
     x0: Int[ArrayLike, "*event"],
     t: Time,
     mask: Bool[ArrayLike, "*event"],
+    *,
+    log_pi: LogPi = None,
 ) -> Int[jax.Array, "*event"]:
     """Draw x_t given x_0; ``x0`` comes back where ``mask`` is False.
 
@@ -153,7 +165,7 @@ def corrupt(
     x0 = jnp.asarray(x0)
     key_keep, key_draw = jax.random.split(key)
     keep = jax.random.uniform(key_keep, x0.shape) < jnp.exp(_log_keep(process, t))
-    noise = draw(key_draw, _log_stationary(process, x0.shape)).astype(x0.dtype)
+    noise = draw(key_draw, _log_stationary(process, x0.shape, log_pi)).astype(x0.dtype)
     return jnp.where(mask & ~keep, noise, x0)
 
 
@@ -163,6 +175,8 @@ def posterior_logits(
     t: Time,
     s: Time,
     x0_logits: Float[ArrayLike, "*event classes"],
+    *,
+    log_pi: LogPi = None,
 ) -> Float[jax.Array, "*event states"]:
     """Normalised log Σ_{x_0} q(x_s | x_t, x_0) p(x_0) for every class x_s, in O(classes).
 
@@ -182,6 +196,7 @@ def posterior_logits(
         t: their time, 1 to T.
         s: the time to go to, 0 <= s < t.
         x0_logits: logits of p(x_0), -inf for classes that are forbidden.
+        log_pi: π of each entry, where it is not the process's.
 
     Example:
         >>> logits = jnp.array([0.0, -jnp.inf])
@@ -194,14 +209,15 @@ def posterior_logits(
     log_p = normalise(jnp.pad(logits, padding, constant_values=-jnp.inf))
     keep_t, keep_s = _log_keep(process, t), _log_keep(process, s)
 
-    evidence = _log_transition(process, xt, keep_t)
-    transition = _log_transition(process, xt, keep_t - keep_s)
+    stationary = _log_stationary(process, xt.shape, log_pi)
+    evidence = _log_transition(xt, keep_t, stationary)
+    transition = _log_transition(xt, keep_t - keep_s, stationary)
     possible = evidence > -jnp.inf
     consistent = (possible & (log_p > -jnp.inf)).any(-1, keepdims=True)
     weighed = jnp.where(possible, log_p - jnp.where(possible, evidence, 0), -jnp.inf)
     weights = jnp.where(consistent, weighed, log_p)
 
-    redrawn = _log_lose(keep_s) + _log_stationary(process, xt.shape) + log_sum_over(weights)
+    redrawn = _log_lose(keep_s) + stationary + log_sum_over(weights)
     reached = log_sum(keep_s + weights, redrawn) + jnp.where(consistent, transition, 0)
     if process.kind == "marginal":
         return normalise(reached)
@@ -216,6 +232,8 @@ def loss(
     xt: Int[ArrayLike, "*event"],
     t: Time,
     mask: Bool[ArrayLike, "*event"],
+    *,
+    log_pi: LogPi = None,
 ) -> tuple[Float[jax.Array, ""], Float[jax.Array, ""]]:
     """Cross-entropy of x_0, plus ``kl_weight`` times the variational term of one step.
 
@@ -242,10 +260,9 @@ def loss(
     cost = divergence(truth, normalise(logits))
     if process.kl_weight:
         s = jnp.maximum(jnp.asarray(t) - 1, 0)
-        exact = posterior_logits(process, xt, t, s, truth)
-        cost = cost + process.kl_weight * divergence(
-            exact, posterior_logits(process, xt, t, s, logits)
-        )
+        exact = posterior_logits(process, xt, t, s, truth, log_pi=log_pi)
+        found = posterior_logits(process, xt, t, s, logits, log_pi=log_pi)
+        cost = cost + process.kl_weight * divergence(exact, found)
     return jnp.where(live, cost, 0).sum(), live.sum(dtype=logits.dtype)
 
 
@@ -254,6 +271,8 @@ def prior(
     key: Key[jax.Array, ""],
     mask: Bool[ArrayLike, "*event"],
     fixed: Int[ArrayLike, "*event"],
+    *,
+    log_pi: LogPi = None,
 ) -> Int[jax.Array, "*event"]:
     """Draw x_T from π (all masked, if absorbing) where ``mask`` is True, ``fixed`` elsewhere.
 
@@ -263,7 +282,7 @@ def prior(
         Array([4, 1], dtype=int32)
     """
     fixed = jnp.asarray(fixed)
-    drawn = draw(key, _log_stationary(process, fixed.shape)).astype(fixed.dtype)
+    drawn = draw(key, _log_stationary(process, fixed.shape, log_pi)).astype(fixed.dtype)
     return jnp.where(mask, drawn, fixed)
 
 
@@ -275,6 +294,8 @@ def step(
     s: Time,
     logits: Float[ArrayLike, "*event classes"],
     mask: Bool[ArrayLike, "*event"],
+    *,
+    log_pi: LogPi = None,
 ) -> Int[jax.Array, "*event"]:
     """Draw x_s from :func:`posterior_logits`, for any earlier time s.
 
@@ -288,6 +309,6 @@ def step(
         Array([1, 9], dtype=int32)
     """
     xt = jnp.asarray(xt)
-    posterior = posterior_logits(process, xt, t, s, logits)
+    posterior = posterior_logits(process, xt, t, s, logits, log_pi=log_pi)
     drawn = draw(key, posterior).astype(xt.dtype)
     return jnp.where(mask & (posterior > -jnp.inf).any(-1), drawn, xt)

@@ -226,6 +226,7 @@ _MODULES = {
     "diffcsp_pp": "jaxcrys.recipes.diffcsp_pp",
     "orbit": "jaxcrys.recipes.orbit",
     "orbit_flow": "jaxcrys.recipes.orbit_flow",
+    "symmcd": "jaxcrys.recipes.symmcd",
     "wyformer": "jaxcrys.recipes.wyformer",
 }
 
@@ -235,9 +236,9 @@ def recipe_names(*, completes: bool | None = None, samples: bool | None = None) 
 
     Example:
         >>> recipe_names()
-        ('diffcsp_pp', 'orbit', 'orbit_flow', 'wyformer')
+        ('diffcsp_pp', 'orbit', 'orbit_flow', 'symmcd', 'wyformer')
         >>> recipe_names(completes=True)
-        ('orbit', 'wyformer')
+        ('orbit', 'symmcd', 'wyformer')
     """
 
     def wanted(recipe: Recipe) -> bool:

@@ -1,0 +1,160 @@
+"""A network on the sites of the asymmetric unit alone (after SymmCD, Levy et al., ICLR 2025).
+
+The layers are CSPNet's: every site receives messages from all sites through plane waves of the
+fractional difference of their representatives. Symmetry copies are not seen. As the group fixes
+the origin, sites also know where they lie, and which symmetry elements pass through them; and the
+crystal knows the operations of its group, axis by axis.
+"""
+
+import dataclasses
+import typing
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.pytree import pytree
+from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
+from jaxcrys.nn.cspnet import CSPLayer
+from jaxcrys.nn.functional import masked_mean, pair_waves, time_embedding
+from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
+
+
+@dataclasses.dataclass(frozen=True)
+class SiteNetConfig:
+    """Size of the network; the published one has 8 layers of 1024 channels and 128 frequencies."""
+
+    kind: Literal["sites"] = "sites"
+    """Marks these settings as a site network's."""
+    layers: int = 4
+    channels: int = 96
+    frequencies: int = 24
+    time_channels: int = 64
+    species: int = 119
+    """Number of different species inputs and species logits, the empty slot 0 included."""
+
+
+def validate(config: SiteNetConfig) -> None:
+    """Check the settings.
+
+    Raises:
+        InputError: naming the setting that cannot be used.
+
+    Example:
+        >>> validate(SiteNetConfig())
+    """
+    for name in ("layers", "channels", "frequencies", "time_channels", "species"):
+        if getattr(config, name) < 1:
+            raise InputError(f"network.{name}", f"must be at least 1, got {getattr(config, name)}")
+    if config.time_channels % 2:
+        raise InputError("network.time_channels", f"must be even, got {config.time_channels}")
+
+
+@pytree
+class Sites:
+    """What the network reads of a batch.
+
+    Attributes:
+        group: space groups.
+        occupied: which sites exist.
+        species: their elements; 0 in empty slots.
+        symmetry: features of the site symmetry.
+        frac: fractional coordinates of the representatives.
+        place: coordinates, of period 1, that tell where a site lies.
+        lattice: lattice coefficients in any normalisation.
+    """
+
+    group: Int[ArrayLike, "b"]
+    occupied: Bool[ArrayLike, "b s"]
+    species: Int[ArrayLike, "b s"]
+    symmetry: Float[ArrayLike, "b s f"]
+    frac: Float[ArrayLike, "b s 3"]
+    place: Float[ArrayLike, "b s 3"]
+    lattice: Float[ArrayLike, "b 6"]
+
+
+@pytree
+class SiteNetOutput:
+    """What the network says.
+
+    Attributes:
+        vectors: one vector for each site; 0 in the padding.
+        lattice: six lattice coefficients for each crystal.
+        species: logits of each site's element; 0 in the padding.
+        symmetry: as many logits as the site symmetry has features.
+    """
+
+    vectors: Float[ArrayLike, "b s 3"]
+    lattice: Float[ArrayLike, "b 6"]
+    species: Float[ArrayLike, "b s z"]
+    symmetry: Float[ArrayLike, "b s f"]
+
+
+class SiteNet(nn.Module):
+    """The network; ``init`` and ``apply`` are those of Linen."""
+
+    config: SiteNetConfig
+
+    @nn.compact
+    def __call__(self, sites: Sites, time: Float[ArrayLike, "b"]) -> SiteNetOutput:
+        """Read a batch of asymmetric units.
+
+        Args:
+            sites: as they are now.
+            time: noise level as a number of order 1 to 1000.
+        """
+        config, channels = self.config, self.config.channels
+        bits = group_bits(sites.group).reshape(*sites.group.shape, -1)
+        kind = jax.nn.one_hot(lattice_type(sites.group), len(LATTICE_TYPES))
+        group = nn.Dense(channels, name="group_in")(jnp.concatenate([bits, kind], -1))
+        clock = nn.Dense(channels, name="time")(time_embedding(time, config.time_channels))
+        crystal = nn.Dense(channels, name="group")(nn.silu(group)) + clock
+
+        waves = pair_waves(sites.frac, sites.frac, frequencies=config.frequencies)
+        origin = jnp.zeros_like(sites.place[..., :1, :])
+        place = pair_waves(sites.place, origin, frequencies=config.frequencies)[..., 0, :]
+        hidden = nn.Embed(config.species, channels, name="species_in")(sites.species)
+        hidden = hidden + nn.Dense(channels, name="symmetry_in")(sites.symmetry)
+        hidden = hidden + nn.Dense(channels, name="place")(place) + crystal[:, None, :]
+        hidden = nn.Dense(channels, name="input")(nn.silu(hidden))
+        for index in range(config.layers):
+            layer = CSPLayer(channels, name=f"layer_{index}")
+            hidden = layer(hidden, waves, sites.lattice, sites.occupied)
+        hidden = nn.LayerNorm()(hidden)
+        existing = sites.occupied[..., None]
+        pooled = masked_mean(hidden, sites.occupied)
+        return SiteNetOutput(
+            vectors=nn.Dense(3, use_bias=False, name="vectors")(hidden) * existing,
+            lattice=nn.Dense(6, use_bias=False, name="lattice")(pooled),
+            species=nn.Dense(config.species, name="species")(hidden) * existing,
+            symmetry=nn.Dense(sites.symmetry.shape[-1], name="symmetry")(hidden) * existing,
+        )
+
+
+def init_site_net(key: Key[jax.Array, ""], config: SiteNetConfig, *, features: int) -> Any:
+    """Fresh parameters, for a number of features of the site symmetry.
+
+    Example:
+        >>> config = SiteNetConfig(layers=1, channels=4)
+        >>> list(init_site_net(jax.random.key(0), config, features=195))
+        ['params']
+    """
+    sites = Sites(
+        group=jnp.ones(1, jnp.int32),
+        occupied=jnp.ones((1, 1), bool),
+        species=jnp.ones((1, 1), jnp.int32),
+        symmetry=jnp.zeros((1, 1, features)),
+        frac=jnp.zeros((1, 1, 3)),
+        place=jnp.zeros((1, 1, 3)),
+        lattice=jnp.zeros((1, 6)),
+    )
+    return jax.jit(SiteNet(config).init)(key, sites, jnp.zeros(1))
+
+
+def run_site_net(
+    config: SiteNetConfig, params: Any, sites: Sites, time: Float[ArrayLike, "b"]
+) -> SiteNetOutput:
+    """The network as a pure function of its parameters; arguments as for :class:`SiteNet`."""
+    return typing.cast(SiteNetOutput, SiteNet(config).apply(params, sites, time))

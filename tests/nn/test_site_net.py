@@ -1,0 +1,95 @@
+"""The network on sites: order, padding and lattice translations change nothing."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.nn.site_net import SiteNetConfig, Sites, init_site_net, run_site_net, validate
+
+CONFIG = SiteNetConfig(layers=2, channels=16, frequencies=4, time_channels=8)
+FEATURES = 6
+TIME = jnp.array([30.0, 700.0])
+
+
+@pytest.fixture(scope="module")
+def made():
+    random = np.random.default_rng(0)
+    occupied = np.array([[True] * 4, [True, True, False, False]])
+    sites = Sites(
+        group=np.array([14, 225]),
+        occupied=occupied,
+        species=np.where(occupied, random.integers(1, 90, (2, 4)), 0),
+        symmetry=random.normal(size=(2, 4, FEATURES)).astype(np.float32),
+        frac=random.random((2, 4, 3), np.float32),
+        place=random.random((2, 4, 3), np.float32),
+        lattice=random.normal(size=(2, 6)).astype(np.float32),
+    )
+    params = init_site_net(jax.random.key(0), CONFIG, features=FEATURES)
+    return params, jax.tree.map(jnp.asarray, sites)
+
+
+def of_sites(sites, change):
+    names = ("occupied", "species", "symmetry", "frac", "place")
+    return dataclasses.replace(sites, **{name: change(getattr(sites, name)) for name in names})
+
+
+def test_order_of_sites(made):
+    params, sites = made
+    order = np.array([2, 0, 3, 1])
+    plain = run_site_net(CONFIG, params, sites, TIME)
+    turned = run_site_net(CONFIG, params, of_sites(sites, lambda x: x[:, order]), TIME)
+    np.testing.assert_allclose(turned.lattice, plain.lattice, atol=1e-5)
+    for name in ("vectors", "species", "symmetry"):
+        np.testing.assert_allclose(
+            getattr(turned, name), getattr(plain, name)[:, order], atol=1e-5
+        )  # fmt: skip
+
+
+def test_padding(made):
+    params, sites = made
+    plain = run_site_net(CONFIG, params, sites, TIME)
+    rubbish = of_sites(sites, lambda x: jnp.concatenate([x, x[:, :2]], 1))
+    empty = jnp.asarray(rubbish.occupied).at[:, 4:].set(False)
+    rubbish = dataclasses.replace(rubbish, occupied=empty)
+    wide = run_site_net(CONFIG, params, rubbish, TIME)
+    np.testing.assert_allclose(wide.lattice, plain.lattice, atol=1e-5)
+    for name in ("vectors", "species", "symmetry"):
+        np.testing.assert_allclose(getattr(wide, name)[:, :4], getattr(plain, name), atol=1e-5)
+        assert not np.any(getattr(wide, name)[:, 4:])
+    assert not np.any(plain.vectors[1, 2:])
+
+
+def test_lattice_translations(made):
+    params, sites = made
+    whole = np.random.default_rng(1).integers(-2, 3, (2, 2, 4, 3)).astype(np.float32)
+    moved = dataclasses.replace(sites, frac=sites.frac + whole[0], place=sites.place + whole[1])
+    plain = run_site_net(CONFIG, params, sites, TIME)
+    same = run_site_net(CONFIG, params, moved, TIME)
+    for one, other in zip(*map(jax.tree.leaves, (plain, same)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_group_origin_and_time_are_seen(made):
+    params, sites = made
+    plain = run_site_net(CONFIG, params, sites, TIME)
+    changes = {"group": sites.group + 1, "place": sites.place + 0.3, "symmetry": -sites.symmetry}
+    others = [
+        run_site_net(CONFIG, params, dataclasses.replace(sites, **{name: value}), TIME)
+        for name, value in changes.items()
+    ]
+    others.append(run_site_net(CONFIG, params, sites, TIME + 100))
+    for other in others:
+        assert np.abs(other.symmetry - plain.symmetry).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"layers": 0}, r"network\.layers"), ({"time_channels": 7}, "must be even")],
+)
+def test_bad_settings_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        validate(dataclasses.replace(CONFIG, **changes))

@@ -1,0 +1,242 @@
+"""What every recipe that starts from nothing promises: one test walks over all of them."""
+
+import collections
+import dataclasses
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from pyxtal.symmetry import Group
+
+from jaxcrys.core.pytree import take
+from jaxcrys.core.rng import sample_keys
+from jaxcrys.core.settings import from_json, to_json
+from jaxcrys.crystal import Crystal, validate
+from jaxcrys.crystal.buckets import choose_shapes
+from jaxcrys.crystal.primitive import CellShape
+from jaxcrys.parallel import data_mesh, replicate, shard_batch
+from jaxcrys.processes.site_sequence import no_limits
+from jaxcrys.recipes import get_recipe, recipe_names
+from jaxcrys.symmetry.wyckoff import local_index
+from tests.crystals import random_crystals
+
+SITES, COUNT = 4, 32
+SMALL = {
+    "symmcd": {
+        "network": {"layers": 1, "channels": 16, "frequencies": 4, "time_channels": 8},
+        "sampler_steps": 5,
+    },
+    "wyformer": {"network": {"layers": 1, "channels": 16, "heads": 2}},
+}
+VARIANTS = {"symmcd": {"positions": {"sites": "positions", "coordinates": "free"}}}
+NAMES = [name for name in recipe_names(completes=True) if name != "orbit"]
+"""Of orbit this half is wyformer."""
+
+CASES = [
+    pytest.param(name, variant, id=f"{name}-{variant}")
+    for name in NAMES
+    for variant in ("plain", *VARIANTS.get(name, {}))
+]
+
+
+@functools.cache
+def make(name, variant):
+    """Recipe, small config fitted to a few crystals, those crystals, their shape, parameters."""
+    recipe = get_recipe(name)
+    tiny = recipe.presets["tiny"]
+    values = to_json(tiny) | VARIANTS.get(name, {}).get(variant, {})
+    for field, change in SMALL.get(name, {}).items():
+        values[field] = values[field] | change if isinstance(change, dict) else change
+    crystals = random_crystals(16, sites=SITES, seed=0)
+    config = recipe.fit(from_json(recipe.config, values), crystals)
+    (shape,) = choose_shapes(crystals, limit=1)
+    return recipe, config, crystals, shape, recipe.init(jax.random.key(0), config)
+
+
+@functools.cache
+def completed(name, variant, sites=SITES):
+    """What is drawn from nothing, and how often the function was traced."""
+    recipe, config, _, _, params = make(name, variant)
+    traces = []
+
+    def complete(params, keys, templates, limits):
+        traces.append(1)
+        return recipe.complete(params, keys, templates, limits, config=config, sites=sites)
+
+    jitted = jax.jit(complete)
+
+    def run(index, limits=None, given=None):
+        keys = sample_keys(7, np.asarray(index))
+        templates = nothing(len(index), sites) if given is None else given
+        drawn = jitted(params, keys, templates, limits or no_limits())
+        return jax.device_get(drawn)
+
+    return run, traces
+
+
+def nothing(count, sites):
+    empty = jnp.zeros((count, sites), jnp.int32)
+    return Crystal(
+        group=jnp.zeros(count, jnp.int32),
+        wyckoff=empty,
+        species=empty,
+        free=jnp.zeros((count, sites, 3)),
+        lattice=jnp.zeros((count, 6)),
+    )
+
+
+def on_device(crystals):
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
+    )
+
+
+def jitted_loss(recipe, config, shape):
+    return jax.jit(functools.partial(recipe.loss, config=config, shape=shape))
+
+
+@functools.cache
+def positions(group):
+    """Degrees of freedom of pyxtal's positions, letter a first."""
+    return [int(p.get_dof()) for p in Group(group)][::-1]
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_what_is_drawn_is_a_crystal(name, variant):
+    run, traces = completed(name, variant)
+    drawn = run(np.arange(COUNT))
+    run(np.arange(COUNT, 2 * COUNT))
+    assert len(traces) == 1
+    assert ((drawn.wyckoff > 0) == (drawn.species > 0)).all()
+    assert (drawn.wyckoff > 0).any(-1).all()
+    letters = np.where(drawn.wyckoff > 0, local_index(drawn.wyckoff), -1)
+    for group, row in zip(drawn.group.tolist(), letters.tolist(), strict=True):
+        dof = positions(group)
+        for letter, number in collections.Counter(x for x in row if x >= 0).items():
+            assert letter < len(dof)
+            assert number == 1 or dof[letter] > 0
+    if make(name, variant)[0].makes == "crystals":
+        validate(drawn)
+        assert np.isfinite(drawn.lattice).all()
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_a_sample_depends_on_its_key_alone(name, variant):
+    run, _ = completed(name, variant)
+    whole, chosen = run(np.arange(COUNT)), np.array([19, 2, 7])
+    part = run(chosen)
+    for field in ("group", "wyckoff", "species"):
+        np.testing.assert_array_equal(getattr(part, field), getattr(whole, field)[chosen])
+    turn = part.free - whole.free[chosen]
+    np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-4)
+    np.testing.assert_allclose(part.lattice, whole.lattice[chosen], atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_more_slots_change_nothing_that_is_not_full(name, variant):
+    narrow, wide = (completed(name, variant, sites)[0](np.arange(COUNT)) for sites in (SITES, 7))
+    room = (wide.wyckoff > 0).sum(-1) < SITES
+    assert room.any()
+    np.testing.assert_array_equal(wide.group[room], narrow.group[room])
+    np.testing.assert_array_equal(wide.wyckoff[room, :SITES], narrow.wyckoff[room])
+    np.testing.assert_array_equal(wide.species[room, :SITES], narrow.species[room])
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_limits_are_kept(name, variant):
+    recipe = make(name, variant)[0]
+    run, _ = completed(name, variant)
+    numbers, wish = np.arange(119), no_limits()
+    required = {"required": numbers == 8} if "required" in recipe.obeys else {}
+    drawn = run(
+        np.arange(COUNT),
+        dataclasses.replace(
+            wish,
+            groups=np.where(np.isin(np.arange(231), (14, 225)), 0.0, -np.inf),
+            allowed=np.isin(numbers, (3, 8, 92)),
+            **required,
+        ),
+    )
+    if "groups" in recipe.obeys:
+        assert set(drawn.group.tolist()) == {14, 225}
+    if "allowed" in recipe.obeys:
+        assert set(drawn.species[drawn.wyckoff > 0].tolist()) == {3, 8, 92}
+    if required:
+        assert (drawn.species == 8).any(-1).all()
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_what_is_given_stays(name, variant):
+    _, _, crystals, _, _ = make(name, variant)
+    run, _ = completed(name, variant)
+    given = on_device(crystals)
+    given = dataclasses.replace(given, wyckoff=given.wyckoff.at[:, 1:].set(0))
+    given = dataclasses.replace(given, species=jnp.where(given.wyckoff > 0, given.species, 0))
+    drawn = run(np.arange(16), given=given)
+    np.testing.assert_array_equal(drawn.group, crystals.group)
+    np.testing.assert_array_equal(drawn.wyckoff[:, 0], crystals.wyckoff[:, 0])
+    np.testing.assert_array_equal(drawn.species[:, 0], crystals.species[:, 0])
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_loss_is_finite_and_compiles_once(name, variant):
+    recipe, config, crystals, shape, params = make(name, variant)
+    traces = []
+
+    def loss(params, key, crystals):
+        traces.append(1)
+        return recipe.loss(params, key, crystals, config=config, shape=shape, training=True)
+
+    jitted = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    for seed in range(3):
+        (value, metrics), grads = jitted(params, jax.random.key(seed), on_device(crystals))
+        assert np.isfinite(value)
+        assert all(np.isfinite(v) and c >= 0 for v, c in metrics.values())
+        assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_empty_crystals_and_empty_slots_count_nothing(name):
+    recipe, config, crystals, shape, params = make(name, "plain")
+    key = jax.random.key(1)
+    plain, metrics = jitted_loss(recipe, config, shape)(params, key, on_device(crystals))
+    empty = jax.tree.map(np.zeros_like, take(crystals, slice(5)))
+    more = jax.tree.map(lambda a, b: np.concatenate([a, b]), crystals, empty)
+    slots = {
+        field: np.pad(values, [(0, 0), (0, 3)] + [(0, 0)] * (values.ndim - 2))
+        for field, values in vars(more).items()
+        if field in ("wyckoff", "species", "free")
+    }
+    larger = CellShape(shape.sites + 3, shape.atoms + 3, 4)
+    wide = on_device(dataclasses.replace(more, **slots))
+    found, same = jitted_loss(recipe, config, larger)(params, key, wide)
+    np.testing.assert_allclose(found, plain, rtol=2e-5)
+    for part in metrics:
+        np.testing.assert_allclose(same[part], metrics[part], rtol=2e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_device_and_eight_agree(name):
+    recipe, config, crystals, shape, params = make(name, "plain")
+    gradient = jax.jit(
+        jax.value_and_grad(lambda p, k, c: recipe.loss(p, k, c, config=config, shape=shape)[0])
+    )
+    results = []
+    for count in (1, 8):
+        mesh = data_mesh(jax.devices()[:count])
+        batch = shard_batch(mesh, on_device(crystals))
+        results.append(gradient(replicate(mesh, params), jax.random.key(2), batch))
+    np.testing.assert_allclose(results[1][0], results[0][0], rtol=1e-5)
+    for one, eight in zip(*(jax.tree.leaves(r[1]) for r in results), strict=True):
+        np.testing.assert_allclose(eight, one, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_settings_survive_json(name, variant):
+    recipe, config, *_ = make(name, variant)
+    recipe.validate(config)
+    assert from_json(recipe.config, json.loads(json.dumps(to_json(config)))) == config
