@@ -1,8 +1,8 @@
 """Temperatures of a template model that fit crystals it has not seen (Guo et al. 2017).
 
-A network trained for long is surer than it is right. Each kind of choice, group, position and
-element, has a temperature T by which its scores are divided; the best one makes held-out choices
-likeliest:
+A network trained for long is surer than it is right. What it says of the group for a known formula,
+of positions and of elements has a temperature T each, by which the scores are divided; the best one
+makes held-out choices likeliest:
 
     T = argmax Σ log softmax(scores / T)[choice].
 """
@@ -43,10 +43,10 @@ def calibrate(params: Params, crystals: Crystal, *, config: Config, seed: int = 
         seed: of the order in which sites are read.
     """
     found = log_likelihoods(params, crystals, config=config, seed=seed)
-    groups, positions, elements = TEMPERATURES[found.argmax(-1)].round(3).tolist()
+    formula, positions, elements = TEMPERATURES[found.argmax(-1)].round(3).tolist()
     return dataclasses.replace(
         config,
-        group_temperature=groups,
+        formula_temperature=formula,
         position_temperature=positions,
         element_temperature=elements,
     )
@@ -82,7 +82,7 @@ def _program(config: Config) -> Callable[..., jax.Array]:
         prior = jnp.asarray((-jnp.inf, *config.group_log_weights))
 
         def at(temperature: jax.Array) -> jax.Array:
-            groups = normalise((prior + told) / temperature)
+            groups = normalise(prior + told / temperature)
             group = jnp.take_along_axis(groups, sites[0][:, None], -1)[:, 0]
             positions, elements = log_prob(*(score / temperature for score in scores), *sites)
             return jnp.stack([group, positions, elements], -1)

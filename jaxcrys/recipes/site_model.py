@@ -38,7 +38,8 @@ class Config:
     Attributes:
         network: size of the transformer.
         group_log_weights: log-probability of each group 1 to 230, from the training set.
-        group_temperature: of the draw of the group; likewise the other two.
+        group_temperature: of the draw of the group; likewise of positions and elements.
+        formula_temperature: of what the network says of the group where the formula is known.
         augment: whether training shows equivalent descriptions.
         formula_share: share of the training crystals of which the formula is told.
         substitutions: share of them that get similar elements in place of their own
@@ -48,6 +49,7 @@ class Config:
     network: SetTransformerConfig = SetTransformerConfig()
     group_log_weights: tuple[float, ...] = (-float(np.log(NUM_GROUPS)),) * NUM_GROUPS
     group_temperature: float = 1.0
+    formula_temperature: float = 1.0
     position_temperature: float = 1.0
     element_temperature: float = 1.0
     augment: bool = True
@@ -159,5 +161,5 @@ def _group_log_probs(
     Entry 0, no group, is impossible.
     """
     prior = jnp.asarray((-jnp.inf, *config.group_log_weights))
-    told = jnp.where(is_known(formula)[:, None], scores, 0)
+    told = jnp.where(is_known(formula)[:, None], scores / config.formula_temperature, 0)
     return normalise(prior + told)

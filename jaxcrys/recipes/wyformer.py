@@ -86,7 +86,8 @@ def validate(config: Config) -> None:
     set_transformer.validate(config.network)
     if len(config.group_log_weights) != NUM_GROUPS:
         raise InputError("group_log_weights", f"must have {NUM_GROUPS} numbers")
-    for name in ("group_temperature", "position_temperature", "element_temperature"):
+    for kind in ("group", "formula", "position", "element"):
+        name = f"{kind}_temperature"
         if not getattr(config, name) > 0:
             raise InputError(name, f"must be positive, got {getattr(config, name)}")
     for name in ("formula_share", "substitutions"):
