@@ -27,6 +27,7 @@ MOST_SITES = 63
 """Further sites that the tables tell; two words of 32 bits."""
 
 _WORDS = 2
+_SMALLEST = 32
 
 
 @pytree
@@ -37,13 +38,13 @@ class Amounts:
         table: numbers of further sites as bits, by row and word; rows are those of a group's menu,
             then by stock, then by atoms.
         first_row: of each group.
-        most_atoms: largest allowed number of atoms.
+        rows: of each stock; more atoms than that are too many.
         fewest_sites: of the whole template; likewise ``most_sites``.
     """
 
     table: UInt[ArrayLike, "r 2"]
     first_row: Int[ArrayLike, "g"]
-    most_atoms: Int[ArrayLike, ""]
+    rows: Int[ArrayLike, ""]
     fewest_sites: Int[ArrayLike, ""]
     most_sites: Int[ArrayLike, ""]
 
@@ -69,7 +70,8 @@ def make_amounts(atoms: Iterable[int], *, sites: tuple[int, int] = (1, MOST_SITE
         raise InputError("atoms", f"must be positive numbers, got {allowed}")
     if not 1 <= sites[0] <= sites[1]:
         raise InputError("sites", f"must be a range from at least 1, got {sites[0]} to {sites[1]}")
-    wanted = np.zeros(allowed[-1] + 1, bool)
+    # A few sizes of tables, so that programs are compiled for a few only.
+    wanted = np.zeros(max(_SMALLEST, 1 << allowed[-1].bit_length()), bool)
     wanted[allowed] = True
     tables: list[np.ndarray] = []
     rows: dict[Menu, int] = {}
@@ -85,7 +87,7 @@ def make_amounts(atoms: Iterable[int], *, sites: tuple[int, int] = (1, MOST_SITE
     return Amounts(
         table=np.stack(words, -1),
         first_row=first_row,
-        most_atoms=np.asarray(allowed[-1], np.int32),
+        rows=np.asarray(len(wanted), np.int32),
         fewest_sites=np.asarray(sites[0], np.int32),
         most_sites=np.asarray(min(sites[1], MOST_SITES), np.int32),
     )
@@ -133,9 +135,8 @@ def can_finish(
     count = (wyckoff > 0).sum(-1)
     least = xp.maximum(xp.asarray(fewest), amounts.fewest_sites - count)
     room = xp.minimum(xp.asarray(most), amounts.most_sites - count)
-    fits = atoms <= amounts.most_atoms
-    length = amounts.most_atoms + 1
-    row = xp.asarray(amounts.first_row)[group] + stock * length + xp.where(fits, atoms, 0)
+    fits = atoms < amounts.rows
+    row = xp.asarray(amounts.first_row)[group] + stock * amounts.rows + xp.where(fits, atoms, 0)
     ways = xp.asarray(amounts.table)[xp.where(fits, row, 0)]
     inside = _up_to(xp, room) & ~_up_to(xp, least - 1)
     return fits & ((ways & inside) > 0).any(-1)
