@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.models import train_orbit
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -25,3 +27,9 @@ def shared_rows(shared_data: Path) -> Callable[[str, int], list[dict[str, str]]]
         return every[:: max(1, len(every) // count)][:count]
 
     return rows
+
+
+@pytest.fixture(scope="session")
+def orbit_run(tmp_path_factory):
+    """A run of orbit that has learned nothing, and beside it those it was joined from."""
+    return train_orbit(tmp_path_factory.mktemp("orbit") / "run")

@@ -16,14 +16,14 @@ from jaxcrys.data.retrieval import build_retriever
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources, best_proposals, propose, score_of
-from tests.models import train_orbit, train_small
+from tests.models import train_small
 
 SOURCES = Sources(drawn=8, retrieved=5, max_atoms=10)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return load_model(train_orbit(tmp_path_factory.mktemp("orbit") / "run"))
+def model(orbit_run):
+    return load_model(orbit_run)
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,11 @@ from jaxcrys.sampling.plan import Request, make_plan
 from jaxcrys.sampling.request_file import read_requests
 from jaxcrys.sampling.wish import Wish, check_wish
 from jaxcrys.symmetry.wyckoff import position_id
-from tests.models import train_orbit
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return load_model(train_orbit(tmp_path_factory.mktemp("orbit") / "run"))
+def model(orbit_run):
+    return load_model(orbit_run)
 
 
 FILE = """

@@ -12,12 +12,12 @@ from jaxcrys.sampling.limits import limits_of
 from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.template_model import draw_templates
 from jaxcrys.sampling.wish import Wish
-from tests.models import train_small, train_templates
+from tests.models import train_small
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return train_templates(tmp_path_factory.mktemp("templates") / "run")
+def run(orbit_run):
+    return orbit_run.with_name(f"{orbit_run.name}_templates")
 
 
 @pytest.fixture(scope="module")
