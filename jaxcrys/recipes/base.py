@@ -154,6 +154,7 @@ class Recipe(NamedTuple):
 _MODULES = {
     "diffcsp_pp": "jaxcrys.recipes.diffcsp_pp",
     "orbit_flow": "jaxcrys.recipes.orbit_flow",
+    "wyckoffdiff": "jaxcrys.recipes.wyckoffdiff",
     "wyformer": "jaxcrys.recipes.wyformer",
 }
 
@@ -163,9 +164,9 @@ def recipe_names(*, completes: bool | None = None, samples: bool | None = None) 
 
     Example:
         >>> recipe_names()
-        ('diffcsp_pp', 'orbit_flow', 'wyformer')
+        ('diffcsp_pp', 'orbit_flow', 'wyckoffdiff', 'wyformer')
         >>> recipe_names(completes=True)
-        ('wyformer',)
+        ('wyckoffdiff', 'wyformer')
     """
 
     def wanted(recipe: Recipe) -> bool:

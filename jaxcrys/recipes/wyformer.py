@@ -47,14 +47,12 @@ from jaxcrys.processes.site_sequence import (
     log_prob,
     random_order,
 )
+from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.factors import weighted_loss
+from jaxcrys.recipes.group_prior import draw_groups, fit_groups
 from jaxcrys.symmetry.groups import lattice_fixed
-from jaxcrys.symmetry.tables import NUM_GROUPS
 from jaxcrys.symmetry.wyckoff import local_index, position_at
-
-SMOOTHING = 0.1
-"""Crystals that each group is given beside those it has, so that none is impossible."""
 
 MOST_ORDERS = 5040
 """Of the sites of a template, up to which probabilities are summed exactly: seven sites."""
@@ -76,7 +74,7 @@ class Config:
     """
 
     network: SetTransformerConfig = SetTransformerConfig()
-    group_log_weights: tuple[float, ...] = (-float(np.log(NUM_GROUPS)),) * NUM_GROUPS
+    group_log_weights: tuple[float, ...] = group_prior.UNIFORM
     group_temperature: float = 1.0
     position_temperature: float = 1.0
     element_temperature: float = 1.0
@@ -109,8 +107,7 @@ def validate(config: Config) -> None:
         InputError: naming the setting that cannot be used.
     """
     set_transformer.validate(config.network)
-    if len(config.group_log_weights) != NUM_GROUPS:
-        raise InputError("group_log_weights", f"must have {NUM_GROUPS} numbers")
+    group_prior.validate(config.group_log_weights)
     for name in ("group_temperature", "position_temperature", "element_temperature"):
         if not getattr(config, name) > 0:
             raise InputError(name, f"must be positive, got {getattr(config, name)}")
@@ -118,9 +115,7 @@ def validate(config: Config) -> None:
 
 def fit(config: Config, crystals: Crystal) -> Config:
     """Take the shares of the groups from the data."""
-    counts = np.bincount(crystals.group, minlength=NUM_GROUPS + 1)[1:] + SMOOTHING
-    logs = np.log(counts / counts.sum())
-    return dataclasses.replace(config, group_log_weights=tuple(np.round(logs, 5).tolist()))
+    return dataclasses.replace(config, group_log_weights=fit_groups(np.asarray(crystals.group)))
 
 
 def init(key: Key[jax.Array, ""], config: Config) -> Params:
@@ -184,7 +179,10 @@ def complete(
         Crystals without geometry. Where nothing legal is left, the template ends as it is.
     """
     own = jax.vmap(lambda key: streams(key, "group", "choice", "element"))(keys)
-    group = jnp.where(templates.group > 0, templates.group, _groups(own["group"], limits, config))
+    drawn = draw_groups(
+        own["group"], config.group_log_weights, limits.groups, temperature=config.group_temperature
+    )
+    group = jnp.where(templates.group > 0, templates.group, drawn)
     given = (templates.wyckoff[:, :sites], templates.species[:, :sites])
     memory, hidden = start(config.network, params, group, sites=sites)
     empty = jnp.zeros((len(group), sites), jnp.int32)
@@ -272,12 +270,6 @@ def _sequence_log_prob(config: Config) -> Any:
         return sum(log_prob(*scores, group, wyckoff, species))
 
     return jax.jit(run)
-
-
-def _groups(keys: Key[jax.Array, "b"], limits: Limits, config: Config) -> Int[jax.Array, "b"]:
-    logits = jnp.asarray((-jnp.inf, *config.group_log_weights)) / config.group_temperature
-    logits = normalise(jnp.where(limits.groups, logits, -jnp.inf))
-    return jax.vmap(draw)(keys, jnp.broadcast_to(logits, (len(keys), logits.shape[-1])))
 
 
 def _draw(
