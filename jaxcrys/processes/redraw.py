@@ -53,6 +53,8 @@ def redraw(
     """
     first = draw(jnp.arange(count), jnp.zeros(count, jnp.int32))
     state = Attempts(first, usable(first), jnp.ones(count, jnp.int32))
+    if attempts == 1:
+        return state
 
     def open_samples(state: Attempts) -> jax.Array:
         return ~jnp.asarray(state.usable) & (jnp.asarray(state.number) < attempts)
