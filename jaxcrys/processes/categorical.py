@@ -64,3 +64,25 @@ def draw(key: Key[jax.Array, ""], logits: Float[jax.Array, "*b c"]) -> Int[jax.A
         Array(1, dtype=int32)
     """
     return jnp.argmax(logits + jax.random.gumbel(key, logits.shape, logits.dtype), -1)
+
+
+def class_at(
+    level: Float[jax.Array, "*b"], logits: Float[jax.Array, "*b c"]
+) -> Int[jax.Array, "*b"]:
+    """The class where the sums of probabilities pass a level; for uniform levels, a draw.
+
+    One random number for each row, where :func:`draw` needs one for each class. Classes at -inf are
+    never drawn, if another is left; of those after the first, nor are any that are rarer than 1e-7,
+    the distance of uniform numbers in float32.
+
+    Args:
+        level: uniform in [0, 1).
+        logits: scores of the classes.
+
+    Example:
+        >>> logits = jnp.array([-jnp.inf, 0.0, 0.0])
+        >>> int(class_at(jnp.array(0.0), logits)), int(class_at(jnp.array(0.6), logits))
+        (1, 2)
+    """
+    upto = jnp.cumsum(jnp.exp(normalise(logits)), -1)
+    return (upto <= (level * upto[..., -1])[..., None]).sum(-1)

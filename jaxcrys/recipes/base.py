@@ -227,6 +227,7 @@ _MODULES = {
     "orbit": "jaxcrys.recipes.orbit",
     "orbit_flow": "jaxcrys.recipes.orbit_flow",
     "symmcd": "jaxcrys.recipes.symmcd",
+    "wyckoffdiff": "jaxcrys.recipes.wyckoffdiff",
     "wyformer": "jaxcrys.recipes.wyformer",
 }
 
@@ -236,9 +237,9 @@ def recipe_names(*, completes: bool | None = None, samples: bool | None = None) 
 
     Example:
         >>> recipe_names()
-        ('diffcsp_pp', 'orbit', 'orbit_flow', 'symmcd', 'wyformer')
+        ('diffcsp_pp', 'orbit', 'orbit_flow', 'symmcd', 'wyckoffdiff', 'wyformer')
         >>> recipe_names(completes=True)
-        ('orbit', 'symmcd', 'wyformer')
+        ('orbit', 'symmcd', 'wyckoffdiff', 'wyformer')
     """
 
     def wanted(recipe: Recipe) -> bool:

@@ -9,7 +9,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.formula import Formula
@@ -24,8 +23,8 @@ from jaxcrys.nn.set_transformer import (
 )
 from jaxcrys.processes.categorical import normalise
 from jaxcrys.processes.site_sequence import log_prob
+from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Params
-from jaxcrys.symmetry.tables import NUM_GROUPS
 
 FORMULA_SLOTS = 8
 """Elements of a formula that the network reads at most."""
@@ -47,7 +46,7 @@ class Config:
     """
 
     network: SetTransformerConfig = SetTransformerConfig()
-    group_log_weights: tuple[float, ...] = (-float(np.log(NUM_GROUPS)),) * NUM_GROUPS
+    group_log_weights: tuple[float, ...] = group_prior.UNIFORM
     group_temperature: float = 1.0
     formula_temperature: float = 1.0
     position_temperature: float = 1.0

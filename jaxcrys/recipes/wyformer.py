@@ -35,9 +35,11 @@ from jaxcrys.nn.set_transformer import (
     init_set_transformer,
 )
 from jaxcrys.processes.site_sequence import Limits, legal_choices, legal_species, random_order
+from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.exact_formula import complete_formula
 from jaxcrys.recipes.factors import weighted_loss
+from jaxcrys.recipes.group_prior import fit_groups
 from jaxcrys.recipes.site_model import (
     FORMULA_SLOTS,
     Config,
@@ -51,11 +53,7 @@ from jaxcrys.recipes.site_model import (
 from jaxcrys.recipes.substitution import substitute_species
 from jaxcrys.recipes.template_likelihood import template_log_prob
 from jaxcrys.symmetry.groups import lattice_fixed
-from jaxcrys.symmetry.tables import NUM_GROUPS
 from jaxcrys.symmetry.wyckoff import local_index, position_at
-
-SMOOTHING = 0.1
-"""Crystals that each group is given beside those it has, so that none is impossible."""
 
 
 @pytree
@@ -84,8 +82,7 @@ def validate(config: Config) -> None:
         InputError: naming the setting that cannot be used.
     """
     set_transformer.validate(config.network)
-    if len(config.group_log_weights) != NUM_GROUPS:
-        raise InputError("group_log_weights", f"must have {NUM_GROUPS} numbers")
+    group_prior.validate(config.group_log_weights)
     for kind in ("group", "formula", "position", "element"):
         name = f"{kind}_temperature"
         if not getattr(config, name) > 0:
@@ -97,9 +94,7 @@ def validate(config: Config) -> None:
 
 def fit(config: Config, crystals: Crystal) -> Config:
     """Take the shares of the groups from the data."""
-    counts = np.bincount(crystals.group, minlength=NUM_GROUPS + 1)[1:] + SMOOTHING
-    logs = np.log(counts / counts.sum())
-    return dataclasses.replace(config, group_log_weights=tuple(np.round(logs, 5).tolist()))
+    return dataclasses.replace(config, group_log_weights=fit_groups(np.asarray(crystals.group)))
 
 
 def init(key: Key[jax.Array, ""], config: Config) -> Params:

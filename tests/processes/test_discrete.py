@@ -97,15 +97,30 @@ def test_noisy_classes_have_the_frequencies_of_the_matrices(typical, compiled, a
         assert_mean(np.eye(states)[np.asarray(xt)], product(typical, 0, t)[2])
 
 
+@pytest.mark.parametrize("step", [discrete.step, discrete.hop])
 @pytest.mark.parametrize(("t", "s"), [(1, 0), (5, 2), (STEPS, 3)])
-def test_step_has_the_frequencies_of_the_posterior(typical, t, s, compiled, assert_mean):
+def test_step_has_the_frequencies_of_the_posterior(typical, t, s, step, compiled, assert_mean):
     last = discrete.num_states(typical) - 1
     xt = jnp.full(SAMPLES, last)
-    xs = compiled(discrete.step)(
+    xs = compiled(step)(
         typical, jax.random.key(t), xt, t, s, logits_of(P0, SAMPLES), jnp.ones(SAMPLES, bool)
     )
     oracle = brute_posterior(typical, t, s, P0)[last]
     assert_mean(np.eye(last + 1)[np.asarray(xs)], oracle)
+
+
+@pytest.mark.parametrize("xt", range(4))
+def test_hop_goes_where_step_goes_from_every_class(process, xt, compiled, assert_mean):
+    p0, last = [0.1, 0.0, 0.3, 0.6], discrete.num_states(process) - 1
+    noisy, logits = jnp.full(SAMPLES, xt), logits_of(np.array(p0), SAMPLES)
+    for t, s in ((5, 2), (3, 0)):
+        xs = compiled(discrete.hop)(
+            process, jax.random.key(t), noisy, t, s, logits, jnp.ones(SAMPLES, bool)
+        )
+        wanted = np.exp(discrete.posterior_logits(process, noisy[:1], t, s, logits[:1]))[0]
+        found = np.eye(last + 1)[np.asarray(xs)]
+        assert_mean(found, wanted)
+        assert (found.sum(0)[wanted == 0] == 0).all()
 
 
 def brute_loss(process, p, x0, xt, t):
@@ -198,19 +213,21 @@ def test_forbidden_classes_have_no_probability_at_time_zero(process, compiled):
     np.testing.assert_allclose(np.exp(logits)[:, :4].sum(1), 1, rtol=1e-6)
 
 
-def test_what_is_revealed_stays(compiled):
+@pytest.mark.parametrize("step", [discrete.step, discrete.hop])
+def test_what_is_revealed_stays(step, compiled):
     """An absorbing process never moves a revealed entry, whatever the network says of it."""
     xt, logits = jnp.arange(4), logits_of(np.array([0.0, 0.5, 0.5, 0.0]), 4)
     process, mask = PROCESSES["absorbing"], jnp.ones(4, bool)
     for t, s in ((1, 0), (STEPS, 3)):
-        xs = compiled(discrete.step)(process, jax.random.key(0), xt, t, s, logits, mask)
+        xs = compiled(step)(process, jax.random.key(0), xt, t, s, logits, mask)
         np.testing.assert_array_equal(xs, xt)
 
 
-def test_an_entry_without_a_way_on_stays(process, compiled):
+@pytest.mark.parametrize("step", [discrete.step, discrete.hop])
+def test_an_entry_without_a_way_on_stays(process, step, compiled):
     last = discrete.num_states(process) - 1
     xt, logits = jnp.full(2, last), jnp.full((2, 4), -jnp.inf)
-    xs = compiled(discrete.step)(process, jax.random.key(0), xt, 3, 0, logits, jnp.ones(2, bool))
+    xs = compiled(step)(process, jax.random.key(0), xt, 3, 0, logits, jnp.ones(2, bool))
     np.testing.assert_array_equal(xs, xt)
 
 
