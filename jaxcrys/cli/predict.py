@@ -30,6 +30,8 @@ class Command:
         out: folder for the crystals, as 'jaxcrys generate' writes it.
         keep: structures of each formula, each of another template, the best first.
         candidates: draws of the geometry of each template, of which the best is kept.
+        draw_all: draw the geometry of known templates as well, instead of keeping that of the
+            crystal they were taken from.
         drawn: templates that the model draws for each formula.
         retrieved: templates taken from the training set for each formula.
         max_atoms: most atoms in the primitive cell; by default as in the training set.
@@ -46,6 +48,7 @@ class Command:
     out: Path
     keep: int = Prediction.keep
     candidates: int = Prediction.candidates
+    draw_all: bool = False
     drawn: int = Sources.drawn
     retrieved: int = Sources.retrieved
     max_atoms: int | None = None
@@ -72,7 +75,9 @@ class Command:
             self.out,
             self.formula,
             templates=load_model(self.templates_from) if self.templates_from else None,
-            settings=Prediction(self.keep, self.candidates, sources, self.clash_steps),
+            settings=Prediction(
+                self.keep, self.candidates, not self.draw_all, sources, self.clash_steps
+            ),
             seed=self.seed,
             batch_size=self.batch_size,
             progress=TerminalProgress(),

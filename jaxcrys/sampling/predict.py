@@ -1,10 +1,16 @@
-"""The structures of a formula: templates from two sources, geometry, and the best first."""
+"""The structures of a formula: templates from two sources, geometry, and the best first.
+
+A template that is known keeps the geometry of the crystal it was taken from, in a cell of the size
+that the new elements suggest; where the template is right this is nearly always right too. Of other
+templates the model draws the geometry, several times, and the best is kept.
+"""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxcrys.core.chunks import ChunkStore
@@ -12,8 +18,9 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path, write_json
 from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
-from jaxcrys.core.typing import Float, Int
+from jaxcrys.core.typing import Bool, Float, Int
 from jaxcrys.core.versions import library_versions
+from jaxcrys.crystal.buckets import fit_sites
 from jaxcrys.crystal.describe import formula as formula_text
 from jaxcrys.crystal.protostructure import prototype_label
 from jaxcrys.crystal.types import Crystal
@@ -33,12 +40,14 @@ class Prediction:
     Attributes:
         keep: structures of each formula, each of another template, the best first.
         candidates: draws of the geometry of each template, of which the best is kept.
+        parents: whether known templates keep the geometry of the crystal they were taken from.
         sources: how many templates are looked at.
         clash_steps: steps by which atoms that are too near each other are moved apart.
     """
 
     keep: int = 5
     candidates: int = 4
+    parents: bool = True
     sources: Sources = dataclasses.field(default_factory=Sources)
     clash_steps: int = 0
 
@@ -102,11 +111,14 @@ def predict(
     found = propose(drawing, retriever, formulas, sources=settings.sources, seed=seed)
     chosen = best_proposals(found, keep=settings.keep)
     crystals, score = geometry(
-        model, take(found.templates, chosen), settings, seed=seed, batch_size=batch_size,
-        store=store, progress=progress,
+        model, take(found.templates, chosen), found.row[chosen] >= 0, settings,
+        seed=seed, batch_size=batch_size, store=store, progress=progress,
     )  # fmt: skip
     with progress.bar("describing", total=len(chosen)) as bar:
-        shown = origin(model, formulas, found, chosen) | {"geometry_score": np.round(score, 4)}
+        shown = origin(model, formulas, found, chosen) | {
+            "geometry": np.where(np.isnan(score), "parent", "drawn"),
+            "geometry_score": np.round(score, 4),
+        }
         rows = report_rows(crystals, seed=seed, more=shown, advance=bar.advance)
     with atomic_path(out) as partial:
         write_report(partial, crystals, rows)
@@ -118,6 +130,7 @@ def predict(
 def geometry(
     model: Model,
     templates: Crystal,
+    known: Bool[np.ndarray, "m"],
     settings: Prediction,
     *,
     seed: int,
@@ -125,11 +138,31 @@ def geometry(
     store: ChunkStore,
     progress: Progress,
 ) -> tuple[Crystal, Float[np.ndarray, "m"]]:
-    """The best of several draws for each template, and its score."""
-    empty = blank(templates.group, templates.wyckoff, templates.species, model.config.sites)
-    draws = Draws(seed=seed, candidates=settings.candidates, clash_steps=settings.clash_steps)
-    drawn = draw(model, empty, draws, batch_size=batch_size, store=store, progress=progress)
-    return drawn.crystals, drawn.score
+    """The crystal of each template, and the score of those drawn; NaN of others.
+
+    Args:
+        model: draws geometry.
+        templates: with a geometry where they are known.
+        known: where that is.
+        settings: whether to keep it, and how often to draw.
+        seed: of the draws.
+        batch_size: crystals that are drawn at a time.
+        store: keeps finished batches.
+        progress: told how far it is.
+    """
+    rows = np.flatnonzero(~known) if settings.parents else np.arange(len(known))
+    crystals = jax.tree.map(np.array, templates)
+    score = np.full(len(known), np.nan)
+    if len(rows):
+        asked = take(templates, rows)
+        empty = blank(asked.group, asked.wyckoff, asked.species, model.config.sites)
+        draws = Draws(seed=seed, candidates=settings.candidates, clash_steps=settings.clash_steps)
+        drawn = draw(model, empty, draws, batch_size=batch_size, store=store, progress=progress)
+        fitted = fit_sites(drawn.crystals, templates.wyckoff.shape[-1])
+        for name, values in vars(crystals).items():
+            values[rows] = getattr(fitted, name)
+        score[rows] = drawn.score
+    return crystals, score
 
 
 def origin(

@@ -16,6 +16,7 @@ from jaxcrys.data.retrieval import build_retriever
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources, best_proposals, propose, score_of
+from jaxcrys.sampling.report import read_rows
 from tests.models import train_small
 
 SOURCES = Sources(drawn=8, retrieved=5, max_atoms=10)
@@ -84,6 +85,7 @@ def test_predictions_are_written_with_their_origin(model, tmp_path):
         scores = [row["score"] for row in own]
         assert scores == sorted(scores, reverse=True)
         for row in own:
+            assert row["geometry"] == ("drawn" if row["source"] == "learned" else "parent")
             assert row["source"] in ("learned", "retrieved", "both")
             assert (row["parent_row"] >= 0) == (row["source"] != "learned")
     record = json.loads((tmp_path / "out" / "run.json").read_text())
@@ -92,6 +94,24 @@ def test_predictions_are_written_with_their_origin(model, tmp_path):
     assert [row["wyckoff"] for row in again] == [row["wyckoff"] for row in rows]
     with pytest.raises(InputError, match="made otherwise"):
         predict(model, tmp_path / "out", ["KCl"], settings=settings)
+
+
+def test_known_templates_keep_the_geometry_of_their_parent(model, tmp_path):
+    """Of a crystal's own formula the nearest is the crystal; drawn again it is another."""
+    known = take(model.templates, 0)
+    sources = Sources(0, 1, 400)
+    kept, drawn = (
+        load_crystals(tmp_path / name)
+        for name, parents in (("kept", True), ("drawn", False))
+        if predict(
+            model, tmp_path / name, [formula(known)],
+            settings=Prediction(keep=1, candidates=1, parents=parents, sources=sources),
+        )
+    )  # fmt: skip
+    parent = take(model.templates, int(read_rows(tmp_path / "kept")[0]["parent_row"]))
+    np.testing.assert_allclose(kept.lattice[0], parent.lattice, atol=1e-5)
+    assert protostructure_hash(take(drawn, 0)) == protostructure_hash(take(kept, 0))
+    assert np.abs(drawn.lattice[0] - parent.lattice).max() > 1e-3
 
 
 def test_known_templates_alone_need_no_model_of_templates(tmp_path):
