@@ -57,7 +57,7 @@ def distances_plausible(crystal: Crystal) -> bool:
 
 
 def composition_valid(crystal: Crystal) -> bool:
-    """Whether smact's classic rules accept the composition.
+    """Whether smact's classic rules accept the composition; not where it knows no such element.
 
     Raises:
         InputError: if smact is not installed.
@@ -73,8 +73,11 @@ def _smact_valid(reduced: str) -> bool:
         raise InputError(
             "composition validity", "needs smact", "pip install 'jaxcrys[evaluation]'"
         ) from error
-    return bool(
-        smact_validity(
-            reduced, use_pauling_test=True, include_alloys=True, oxidation_states_set="smact14"
+    try:
+        return bool(
+            smact_validity(
+                reduced, use_pauling_test=True, include_alloys=True, oxidation_states_set="smact14"
+            )
         )
-    )
+    except KeyError:  # it has no data on the heaviest elements
+        return False
