@@ -48,6 +48,9 @@ class Command:
         max_atoms: most atoms in the primitive cell.
         sites: number of sites, such as 3 or 2-5.
         lattice: a,b,c in Å and α,β,γ in degrees of the conventional cell.
+        properties: values or ranges that the model was trained with, such as
+            "band_gap=1:2, formation_energy_per_atom=-1.5". They are aimed at, not kept exactly.
+        guidance: weight by which they are stressed: 0 for none, 1 by default, rarely more than 3.
         templates_from: a dataset; sample i takes group, positions and elements of its crystal i.
             Or a run of a recipe such as wyformer, which draws them.
         checkpoint: best, latest, or a step.
@@ -72,6 +75,8 @@ class Command:
     max_atoms: int | None = None
     sites: str | None = None
     lattice: str | None = None
+    properties: str | None = None
+    guidance: float | None = None
     templates_from: Path | None = None
     checkpoint: str = "best"
 

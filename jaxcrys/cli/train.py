@@ -13,6 +13,7 @@ from jaxcrys.core.files import sha256
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.core.settings import changed, from_json
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
+from jaxcrys.data.properties import read_properties
 from jaxcrys.recipes import get_recipe
 from jaxcrys.training import TrainingConfig, train
 
@@ -28,14 +29,16 @@ class Command:
         data: dataset folder, made by 'jaxcrys prepare'.
         out: folder of the run.
         val: dataset for validation; by default a twentieth of DATA is held out.
-        config: JSON file of options: recipe, preset, settings, training. Options on the command
-            line go before it.
+        config: JSON file of options: recipe, preset, settings, properties, training. Options on
+            the command line go before it.
         recipe: which generator.
         preset: size of the recipe: tiny, small, or a larger one that it names.
         settings: JSON object of recipe settings that differ from the preset, for example
             '{"network": {"channels": 64}}'.
         species: whether elements are generated (de novo) or given (structure prediction); by
             default as the preset says.
+        properties: numeric columns of the dataset that crystals shall be drawn for, such as
+            'formation_energy_per_atom,band_gap'; values may be missing.
         training: how to train.
     """
 
@@ -47,10 +50,12 @@ class Command:
     preset: str = "small"
     settings: str = "{}"
     species: Annotated[str | None, tyro.conf.arg(metavar="generated|given")] = None
+    properties: str | None = None
     training: TrainingConfig = TrainingConfig()
 
     def run(self) -> None:
         """Train."""
+        names = [name.strip() for name in self.properties.split(",")] if self.properties else []
         result = train(
             self.out,
             load_crystals(self.data),
@@ -58,6 +63,8 @@ class Command:
             recipe=self.recipe,
             settings=recipe_settings(self.recipe, self.preset, self.settings, self.species),
             config=self.training,
+            properties=read_properties(self.data, names) if names else None,
+            validation_properties=read_properties(self.val, names) if names and self.val else None,
             source=describe_sources(self.data, self.val),
             progress=TerminalProgress(),
         )
@@ -78,7 +85,8 @@ def defaults(arguments: Sequence[str]) -> Command:
     if not given:
         return base
     values = read_config(Path(given[-1]))
-    kinds = {"recipe": str, "preset": str, "species": str, "settings": dict, "training": dict}
+    texts = dict.fromkeys(("recipe", "preset", "species", "properties"), str)
+    kinds: dict[str, type] = {**texts, "settings": dict, "training": dict}
     for name, value in values.items():
         if name not in kinds:
             raise InputError(given[-1], f"has no option {name!r}", f"known: {', '.join(kinds)}")

@@ -1,7 +1,8 @@
 """A transformer over growing sets of sites: what a template has so far, and what may come next.
 
-Tokens are the elements of the formula, where it is known, the space group, then one for each site
-(Wyckoff position, element), without positional encoding (after WyFormer, Kazeev et al. 2025). What
+Tokens are the elements of the formula and numbers such as a band gap, where they are known, the
+space group, then one for each site (Wyckoff position, element), without positional encoding (after
+WyFormer, Kazeev et al. 2025). What
 is known after some tokens starts from their sum, which counts them, and gathers more in rounds of
 attention to the tokens as they are; so it depends on the set of them, not on their order, and each
 token is read once. Positions are described by what all groups share, their site symmetry,
@@ -41,6 +42,9 @@ STOP = MAX_POSITIONS
 MOST_AMOUNT = 15
 """Atoms of an element in a formula unit that are told apart; more count as so many."""
 
+STEPS = (-2.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Where smooth steps show how large a standardised property is."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SetTransformerConfig:
@@ -52,6 +56,7 @@ class SetTransformerConfig:
         heads: of the attention; a divisor of ``channels``.
         species: number of different species inputs and scores; 0 is no element.
         dropout: share of the numbers in each layer that training drops.
+        properties: numbers that can be told of a crystal.
     """
 
     layers: int = 3
@@ -59,6 +64,7 @@ class SetTransformerConfig:
     heads: int = 6
     species: int = 119
     dropout: float = 0.1
+    properties: int = 0
 
 
 def validate(config: SetTransformerConfig) -> None:
@@ -120,12 +126,19 @@ class SetTransformer(nn.Module):
         self.stop = nn.Dense(1)
         self.element_hidden = nn.Dense(2 * config.channels)
         self.logits = nn.Dense(config.species)
+        if config.properties:
+            self.property = nn.Dense(config.channels)
 
     def sequence(
-        self, formula: Formula, group: ArrayLike, wyckoff: ArrayLike, species: ArrayLike
+        self,
+        formula: Formula,
+        group: ArrayLike,
+        wyckoff: ArrayLike,
+        species: ArrayLike,
+        properties: ArrayLike | None = None,
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Scores after the formula, and after each of the next 0 to s tokens."""
-        tokens, seen = self.begin(formula)
+        """Scores after what is told at the start, and after each of the next 0 to s tokens."""
+        tokens, seen = self.begin(formula, properties)
         sites = self.describe(wyckoff) + self.species(species)
         rest = jnp.concatenate([self.describe_group(group)[..., None, :], sites], -2)
         first = tokens.shape[-2] - 1  # the last token before anything is said
@@ -144,10 +157,12 @@ class SetTransformer(nn.Module):
             self.elements(known[..., :-1, :], wyckoff),
         )
 
-    def start(self, formula: Formula, further: int) -> tuple[Memory, jax.Array]:
-        """Read the formula, with room for ``further`` tokens more."""
+    def start(
+        self, formula: Formula, further: int, properties: ArrayLike | None = None
+    ) -> tuple[Memory, jax.Array]:
+        """Read what is told at the start, with room for ``further`` tokens more."""
         config = self.config
-        tokens, seen = self.begin(formula)
+        tokens, seen = self.begin(formula, properties)
         batch, first = seen.shape
         heads = (config.heads, config.channels // config.heads)
         empty = jnp.zeros((batch, config.layers, first + further, *heads))
@@ -183,8 +198,8 @@ class SetTransformer(nn.Module):
             x = block.change(x, keys[:, layer], values[:, layer], seen[:, None, None])
         return Memory(keys, values, seen, total), self.norm(x[:, 0])
 
-    def begin(self, formula: Formula) -> tuple[jax.Array, jax.Array]:
-        """Tokens of the formula, after one that is always there, and which there are."""
+    def begin(self, formula: Formula, properties: ArrayLike | None) -> tuple[jax.Array, jax.Array]:
+        """One token that is always there, those of formula and properties, and which there are."""
         elements, amounts = jnp.asarray(formula.elements), jnp.asarray(formula.amounts)
         share = amounts / jnp.maximum(amounts.sum(-1, keepdims=True), 1)
         amount = jax.nn.one_hot(jnp.minimum(amounts, MOST_AMOUNT), MOST_AMOUNT + 1)
@@ -193,7 +208,19 @@ class SetTransformer(nn.Module):
         )
         first = jnp.broadcast_to(self.nothing, (*elements.shape[:-1], 1, self.config.channels))
         tokens = jnp.concatenate([first, of_elements], -2)
-        return tokens, jnp.pad(elements > 0, [(0, 0), (1, 0)], constant_values=True)
+        there = jnp.pad(elements > 0, [(0, 0), (1, 0)], constant_values=True)
+        if properties is None or not self.config.properties:
+            return tokens, there
+        known = ~jnp.isnan(properties)
+        values = self.describe_properties(jnp.where(known, properties, 0))
+        return jnp.concatenate([tokens, values], -2), jnp.concatenate([there, known], -1)
+
+    def describe_properties(self, values: jax.Array) -> jax.Array:
+        """Token of each property, by smooth steps of its value with weights of its own."""
+        steps = jnp.tanh(2 * (values[..., None] - jnp.array(STEPS)))
+        told = jnp.pad(steps, [*[(0, 0)] * values.ndim, (1, 0)], constant_values=1)
+        own = told[..., None, :] * jnp.eye(values.shape[-1])[..., None]
+        return self.property(own.reshape(*values.shape, -1))
 
     def groups(self, hidden: jax.Array) -> jax.Array:
         """Scores of all groups by number; entry 0 is none."""
@@ -285,8 +312,9 @@ def init_set_transformer(key: Key[jax.Array, ""], config: SetTransformerConfig) 
         ['params']
     """
     one = jnp.ones((1, 1), jnp.int32)
+    known = jnp.zeros((1, config.properties))
     init = jax.jit(SetTransformer(config).init, static_argnames="method")
-    return init(key, Formula(one, one), one[0], one, one, method="sequence")
+    return init(key, Formula(one, one), one[0], one, one, known, method="sequence")
 
 
 def sequence_logits(
@@ -297,6 +325,7 @@ def sequence_logits(
     wyckoff: Int[ArrayLike, "b s"],
     species: Int[ArrayLike, "b s"],
     *,
+    properties: Float[ArrayLike, "b p"] | None = None,
     dropout: Key[jax.Array, ""] | None = None,
 ) -> tuple[Float[jax.Array, "b g"], Float[jax.Array, "b t 28"], Float[jax.Array, "b s z"]]:
     """What the network says along a sequence of sites, for training and probabilities.
@@ -308,6 +337,7 @@ def sequence_logits(
         group: space groups.
         wyckoff: positions in the order in which they are read; empty slots, 0, at the end.
         species: atomic numbers.
+        properties: standardised, NaN where not known; none are known without them.
         dropout: key of what training drops; without one nothing is dropped.
 
     Returns:
@@ -317,15 +347,16 @@ def sequence_logits(
     """
     rngs = {} if dropout is None else {"dropout": dropout}
     return SetTransformer(config).apply(  # ty: ignore[invalid-explicit-return]
-        params, formula, group, wyckoff, species, rngs=rngs, method="sequence"
+        params, formula, group, wyckoff, species, properties, rngs=rngs, method="sequence"
     )
 
 
 def start(
-    config: SetTransformerConfig, params: Any, formula: Formula, *, sites: int
-) -> tuple[Memory, Float[jax.Array, "b c"]]:
+    config: SetTransformerConfig, params: Any, formula: Formula, *,
+    sites: int, properties: Float[ArrayLike, "b p"] | None = None,
+) -> tuple[Memory, Float[jax.Array, "b c"]]:  # fmt: skip
     """Begin a template of at most ``sites`` sites: memory, and what the network knows."""
-    result = SetTransformer(config).apply(params, formula, sites + 1, method="start")
+    result = SetTransformer(config).apply(params, formula, sites + 1, properties, method="start")
     return typing.cast(tuple[Memory, jax.Array], result)
 
 

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.typing import Bool, Float, Int, Key
+from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.processes.site_sequence import Limits
+from jaxcrys.recipes.properties import Property, Target
 
 Params = Any
 """A pytree of network parameters."""
@@ -38,6 +39,14 @@ class Fit(Protocol):
         ...
 
 
+class Condition(Protocol):
+    """Settings with which properties of crystals are learned."""
+
+    def __call__(self, config: Any, names: Sequence[str], values: Float[np.ndarray, "b p"]) -> Any:
+        """Return ``config`` with what the values, NaN where not known, say of the properties."""
+        ...
+
+
 class Init(Protocol):
     """Fresh parameters."""
 
@@ -57,11 +66,13 @@ class Loss(Protocol):
         *,
         config: Any,
         shape: CellShape,
+        properties: Float[ArrayLike, "b p"] | None = None,
         training: bool = False,
     ) -> tuple[Float[jax.Array, ""], Metrics]:
         """Return the loss and its parts. Pure; ``config`` and ``shape`` are static in jit.
 
-        With ``training`` the recipe's regularisation is on: dropout, augmentation.
+        ``properties`` are known values for recipes with ``condition``, NaN where not known. With
+        ``training`` the recipe's regularisation is on: dropout, augmentation.
         """
         ...
 
@@ -110,11 +121,12 @@ class Complete(Protocol):
         *,
         config: Any,
         sites: int,
+        target: Target | None = None,
     ) -> Crystal:
         """Draw groups, positions and elements where they are 0; what is given stays.
 
-        ``sites`` is static, the number of slots. A recipe without ``sample`` that makes crystals
-        draws coordinates and lattice as well.
+        ``sites`` is static, the number of slots; ``target`` are properties that are asked for. A
+        recipe without ``sample`` that makes crystals draws coordinates and lattice as well.
         """
         ...
 
@@ -149,6 +161,7 @@ class Compose(Protocol):
         config: Any,
         sites: int,
         group_weights: Float[np.ndarray, "231"] | None = None,
+        target: Target | None = None,
     ) -> Crystal:
         """Draw templates, row i for ``compositions[owner[i]]``; host side, NumPy arrays."""
         ...
@@ -195,13 +208,15 @@ class Recipe(NamedTuple):
         init: parameters.
         loss: training loss.
         cost: from the settings, what a crystal of some shape costs, by which shapes are chosen.
+        condition: settings with which properties are learned; None where they cannot be.
+        properties: from the settings, the properties that were learned.
         sample: geometry in given templates; None where they are not needed.
         complete: templates from nothing; None where they must be given.
         compose: templates of exactly one formula; host side.
         likelihood: log-probabilities of templates; host side.
         misfit: denoising error of finished crystals, if candidates can be ranked by it.
         obeys: what can be fixed: ``groups``, ``allowed``, ``required`` and ``amounts`` of the
-            limits, given ``sites``, the ``formula``, the ``lattice``.
+            limits, given ``sites``, the ``formula``, the ``lattice``, ``properties``.
         generates_species: from the settings, whether ``sample`` draws elements.
     """
 
@@ -213,6 +228,8 @@ class Recipe(NamedTuple):
     init: Init
     loss: Loss
     cost: Callable[[Any], Cost]
+    condition: Condition | None = None
+    properties: Callable[[Any], tuple[Property, ...]] = lambda config: ()
     sample: Sample | None = None
     complete: Complete | None = None
     compose: Compose | None = None

@@ -43,10 +43,10 @@ def calibrate(params: Params, crystals: Crystal, *, config: Config, seed: int = 
         seed: of the order in which sites are read.
     """
     found = log_likelihoods(params, crystals, config=config, seed=seed)
-    formula, positions, elements = TEMPERATURES[found.argmax(-1)].round(3).tolist()
+    told, positions, elements = TEMPERATURES[found.argmax(-1)].round(3).tolist()
     return dataclasses.replace(
         config,
-        formula_temperature=formula,
+        told_temperature=told,
         position_temperature=positions,
         element_temperature=elements,
     )

@@ -148,9 +148,11 @@ def loss(
     *,
     config: Config,
     shape: CellShape,
+    properties: Float[ArrayLike, "b p"] | None = None,
     training: bool = False,
 ) -> tuple[Float[jax.Array, ""], Metrics]:
     """Denoising loss at a random time for each crystal."""
+    del properties
     batch = crystals.group.shape[0]
     keys = _factor_keys(jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch)))
     time = jax.vmap(lambda k: jax.random.randint(k, (), 1, STEPS + 1))(keys["time"])

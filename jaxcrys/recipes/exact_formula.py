@@ -7,12 +7,12 @@ formula. The oracle is an integer search on the host; the network runs on the de
 templates at once.
 """
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcrys.core.errors import InputError
@@ -20,9 +20,10 @@ from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.formula import Formula, formula_arrays
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.nn.set_transformer import STOP, add_group, add_site
+from jaxcrys.nn.set_transformer import STOP
 from jaxcrys.recipes import site_model
 from jaxcrys.recipes.base import Composition, Params
+from jaxcrys.recipes.properties import Target
 from jaxcrys.recipes.site_model import FORMULA_SLOTS, Config
 from jaxcrys.symmetry import oracles
 from jaxcrys.symmetry.groups import lattice_fixed
@@ -96,6 +97,7 @@ def complete_formula(
     config: Config,
     sites: int,
     group_weights: Float[np.ndarray, "231"] | None = None,
+    target: Target | None = None,
 ) -> Crystal:
     """Draw templates, each of exactly the formula it is for.
 
@@ -107,6 +109,7 @@ def complete_formula(
         config: settings of the recipe.
         sites: slots of the templates.
         group_weights: log-weights of the groups, beside the model's own.
+        target: properties that are asked for.
 
     Returns:
         Crystals without geometry, NumPy arrays.
@@ -124,6 +127,7 @@ def complete_formula(
             params, keys[rows], take(stacked, owner[rows]), [begins[i] for i in owner[rows]],
             programs=_programs(config, sites), sites=sites,
             weights=np.zeros(NUM_GROUPS + 1) if group_weights is None else group_weights,
+            target=target and dataclasses.replace(target, values=target.values[rows]),
         )  # fmt: skip
         drawn += block[: len(owner) - first]
     group = np.array([state.group for state in drawn], np.int32)
@@ -149,20 +153,22 @@ def _draw_block(
     programs: Programs,
     sites: int,
     weights: Float[np.ndarray, "231"],
+    target: Target | None,
 ) -> list[CompositionState]:
     """One template for each row: first its group, then its sites one by one."""
-    memory, scores = programs.begin(params, keys, formula)
+    told = {"guidance": None if target is None else target.guidance}
+    memory, scores = programs.begin(params, keys, formula, target=target)
     states = [
         options[max(options, key=lambda group: row[group])]
         for options, row in zip(begins, np.asarray(scores) + weights, strict=True)
     ]
     group = np.array([state.group for state in states], np.int32)
-    memory, hidden = programs.add_group(params, memory, group)
+    memory, hidden = programs.add_group(params, memory, group, **told)
     going = np.ones(len(states), bool)
     for index in range(sites):
         given = [state.sites[index] if index < len(state.sites) else None for state in states]
         masks = [oracles.choices(state) for state in states]
-        offered = np.asarray(programs.positions(params, keys, hidden, group, index))
+        offered = np.asarray(programs.positions(params, keys, hidden, group, index, **told))
         chosen = np.array(
             [
                 site[0] if site else _best_position(choices, row)
@@ -173,7 +179,7 @@ def _draw_block(
         if not going.any():
             break
         position = np.where(going, position_at(group, np.where(going, chosen, 0)), 0)
-        offered = np.asarray(programs.elements(params, keys, hidden, position, index))
+        offered = np.asarray(programs.elements(params, keys, hidden, position, index, **told))
         species = np.zeros_like(position)
         for row in np.flatnonzero(going):
             if given[row]:
@@ -185,7 +191,7 @@ def _draw_block(
             species[row] = states[row].elements[best]
             states[row] = oracles.place(states[row], int(chosen[row]), int(best))
         memory, hidden = programs.add_site(
-            params, memory, position.astype(np.int32), species.astype(np.int32), index
+            params, memory, position.astype(np.int32), species.astype(np.int32), index, **told
         )
     return states
 
@@ -197,17 +203,11 @@ def _best_position(choices: oracles.Choices, scores: Float[np.ndarray, "28"]) ->
 
 @functools.cache
 def _programs(config: Config, sites: int) -> Programs:
-    network = config.network
+    known = {"config": config, "sites": sites}
     return Programs(
-        begin=jax.jit(functools.partial(site_model.begin, config=config, sites=sites)),
-        add_group=jax.jit(
-            lambda params, memory, group: add_group(network, params, memory, group, sites=sites)
-        ),
+        begin=jax.jit(functools.partial(site_model.begin, **known)),
+        add_group=jax.jit(functools.partial(site_model.read_group, **known)),
         positions=jax.jit(functools.partial(site_model.offer_positions, config=config)),
         elements=jax.jit(functools.partial(site_model.offer_elements, config=config)),
-        add_site=jax.jit(
-            lambda params, memory, wyckoff, species, index: add_site(
-                network, params, memory, wyckoff, species, jnp.asarray(index), sites=sites
-            )
-        ),
+        add_site=jax.jit(functools.partial(site_model.read_site, **known)),
     )

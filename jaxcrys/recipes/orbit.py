@@ -9,18 +9,20 @@ of steps.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxcrys.core.typing import Float, Int, Key
+from jaxcrys.core.typing import ArrayLike, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.processes.site_sequence import Limits
 from jaxcrys.recipes import orbit_flow, wyformer
 from jaxcrys.recipes.base import LogProb, Metrics, Params, Recipe
+from jaxcrys.recipes.properties import Property, Target
 from jaxcrys.recipes.template_likelihood import MOST_TERMS
 
 GEOMETRY = dataclasses.replace(orbit_flow.PRESETS["small"], species="given")
@@ -57,6 +59,12 @@ def fit(config: Config, crystals: Crystal) -> Config:
     )
 
 
+def condition(config: Config, names: Sequence[str], values: Float[np.ndarray, "b p"]) -> Config:
+    """Learn to draw templates for these properties."""
+    templates = wyformer.condition(config.templates, names, values)
+    return dataclasses.replace(config, templates=templates)
+
+
 def init(key: Key[jax.Array, ""], config: Config) -> Params:
     """Parameters of both networks."""
     templates, geometry = jax.random.split(key)
@@ -73,13 +81,14 @@ def loss(
     *,
     config: Config,
     shape: CellShape,
+    properties: Float[ArrayLike, "b p"] | None = None,
     training: bool = False,
 ) -> tuple[Float[jax.Array, ""], Metrics]:
     """Sum of the losses of the halves."""
     first, second = jax.random.split(key)
     of_templates, metrics = wyformer.loss(
         params["templates"], first, crystals,
-        config=config.templates, shape=shape, training=training,
+        config=config.templates, shape=shape, properties=properties, training=training,
     )  # fmt: skip
     of_geometry, more = orbit_flow.loss(
         params["geometry"], second, crystals,
@@ -124,11 +133,13 @@ def complete(
     *,
     config: Config,
     sites: int,
+    target: Target | None = None,
 ) -> Crystal:
     """Templates from nothing, or from a part of them."""
     return wyformer.complete(
-        params["templates"], keys, templates, limits, config=config.templates, sites=sites
-    )
+        params["templates"], keys, templates, limits,
+        config=config.templates, sites=sites, target=target,
+    )  # fmt: skip
 
 
 def compose(
@@ -140,11 +151,12 @@ def compose(
     config: Config,
     sites: int,
     group_weights: Float[np.ndarray, "231"] | None = None,
+    target: Target | None = None,
 ) -> Crystal:
     """Templates of exactly some compositions."""
     return wyformer.complete_formula(
         params["templates"], keys, compositions, owner,
-        config=config.templates, sites=sites, group_weights=group_weights,
+        config=config.templates, sites=sites, group_weights=group_weights, target=target,
     )  # fmt: skip
 
 
@@ -168,6 +180,10 @@ def _generates_species(config: Config) -> bool:
     return orbit_flow.RECIPE.generates_species(config.geometry)
 
 
+def _properties(config: Config) -> tuple[Property, ...]:
+    return config.templates.properties
+
+
 def _cost(config: Config) -> Cost:
     return orbit_flow.RECIPE.cost(config.geometry)
 
@@ -189,6 +205,8 @@ RECIPE = Recipe(
     init=init,
     loss=loss,
     cost=_cost,
+    condition=condition,
+    properties=_properties,
     sample=sample,
     complete=complete,
     compose=compose,

@@ -154,9 +154,11 @@ def loss(
     *,
     config: Config,
     shape: CellShape,
+    properties: Float[ArrayLike, "b p"] | None = None,
     training: bool = False,
 ) -> tuple[Float[jax.Array, ""], Metrics]:
     """Squared error of the network at a random time for each crystal."""
+    del properties
     batch = crystals.group.shape[0]
     keys = _keys(jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch)))
     time = jax.vmap(flow.draw_time, (None, 0))(config.flow, keys["time"])

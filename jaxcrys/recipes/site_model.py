@@ -1,11 +1,15 @@
 """What comes next in a template, as ``wyformer`` says it: group, position, element.
 
 Scores of the network with the temperatures of the settings, for draws under any mask, and the
-log-probabilities of whole sequences. Where the formula is known the network is told, and says how
-much more or less likely each group is than its share of the training set.
+log-probabilities of whole sequences. Where the formula or a property is known the network is told,
+and says how much more or less likely each group is than its share of the training set.
+
+Under guidance (``recipes.properties``) the network reads every template twice, told of the target
+and not told: what it has read and what it knows then have twice as many rows, the told ones first.
 """
 
 import dataclasses
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +19,8 @@ from jaxcrys.crystal.formula import Formula
 from jaxcrys.nn.set_transformer import (
     Memory,
     SetTransformerConfig,
+    add_group,
+    add_site,
     element_logits,
     group_logits,
     position_logits,
@@ -25,9 +31,12 @@ from jaxcrys.processes.categorical import normalise
 from jaxcrys.processes.site_sequence import log_prob
 from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Params
+from jaxcrys.recipes.properties import Property, Target, any_known, standardise
 
 FORMULA_SLOTS = 8
 """Elements of a formula that the network reads at most."""
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,22 +47,29 @@ class Config:
         network: size of the transformer.
         group_log_weights: log-probability of each group 1 to 230, from the training set.
         group_temperature: of the draw of the group; likewise of positions and elements.
-        formula_temperature: of what the network says of the group where the formula is known.
+        told_temperature: of what the network says of the group where it was told of the formula or
+            of properties.
         augment: whether training shows equivalent descriptions.
         formula_share: share of the training crystals of which the formula is told.
         substitutions: share of them that get similar elements in place of their own
-            (``recipes.substitution``).
+            (``recipes.substitution``); never those of which a property is told.
+        properties: that can be told, taken from the training set.
+        properties_share: share of the training crystals of which any property is told.
+        each_property_share: share of the known properties of these that is told.
     """
 
     network: SetTransformerConfig = SetTransformerConfig()
     group_log_weights: tuple[float, ...] = group_prior.UNIFORM
     group_temperature: float = 1.0
-    formula_temperature: float = 1.0
+    told_temperature: float = 1.0
     position_temperature: float = 1.0
     element_temperature: float = 1.0
     augment: bool = True
     formula_share: float = 0.5
     substitutions: float = 0.0
+    properties: tuple[Property, ...] = ()
+    properties_share: float = 0.8
+    each_property_share: float = 0.5
 
 
 def sequence_log_prob(
@@ -64,6 +80,7 @@ def sequence_log_prob(
     species: Int[ArrayLike, "b s"],
     *,
     config: Config,
+    properties: Float[ArrayLike, "b p"] | None = None,
     dropout: Key[jax.Array, ""] | None = None,
 ) -> tuple[Float[ArrayLike, "b"], Float[ArrayLike, "b"], Float[ArrayLike, "b"]]:
     """Log-probabilities of the group, of all positions and of all elements, in the order given.
@@ -72,10 +89,11 @@ def sequence_log_prob(
     not assumed.
     """
     groups, *scores = sequence_logits(
-        config.network, params, formula, group, wyckoff, species, dropout=dropout
-    )
+        config.network, params, formula, group, wyckoff, species,
+        properties=_standardised(properties, config), dropout=dropout,
+    )  # fmt: skip
     allowed = elements_of(formula, scores[-1].shape[-1]) | ~is_known(formula)[:, None]
-    logs = _group_log_probs(groups, formula, config)
+    logs = _group_log_probs(_of_groups(groups, formula, properties, config), config)
     found = jnp.take_along_axis(logs, jnp.asarray(group)[:, None], -1)[:, 0]
     return found, *log_prob(*scores, group, wyckoff, species, allowed=allowed)
 
@@ -104,39 +122,83 @@ def begin(
     *,
     config: Config,
     sites: int,
+    target: Target | None = None,
 ) -> tuple[Memory, Float[jax.Array, "b g"]]:
-    """Read the formula. Of the groups that are legal, that with the largest score is drawn."""
-    memory, hidden = start(config.network, params, formula, sites=sites)
-    scores = group_logits(config.network, params, hidden)
-    logs = _group_log_probs(scores, formula, config)
+    """Read formula and target. Of the groups that are legal, that of the largest score is drawn.
+
+    Guidance is of what the network says of the group; its share of the training set counts once.
+    """
+    guidance = None if target is None else target.guidance
+    formula, values = _for_each_reading(formula, guidance), _values(target)
+    memory, hidden = start(
+        config.network, params, formula, sites=sites, properties=_standardised(values, config)
+    )
+    scores = _of_groups(group_logits(config.network, params, hidden), formula, values, config)
+    logs = _group_log_probs(_guided(scores, guidance), config)
     return memory, _noisy(keys, 0, logs, config.group_temperature)
+
+
+def read_group(
+    params: Params,
+    memory: Memory,
+    group: Int[ArrayLike, "b"],
+    *,
+    config: Config,
+    sites: int,
+    guidance: Float[ArrayLike, ""] | None = None,
+) -> tuple[Memory, Float[jax.Array, "r c"]]:
+    """What the network knows with the group."""
+    group = _for_each_reading(jnp.asarray(group), guidance)
+    return add_group(config.network, params, memory, group, sites=sites)
+
+
+def read_site(
+    params: Params,
+    memory: Memory,
+    wyckoff: Int[ArrayLike, "b"],
+    species: Int[ArrayLike, "b"],
+    index: Int[ArrayLike, ""],
+    *,
+    config: Config,
+    sites: int,
+    guidance: Float[ArrayLike, ""] | None = None,
+) -> tuple[Memory, Float[jax.Array, "r c"]]:
+    """What the network knows with site ``index``."""
+    wyckoff, species = (
+        _for_each_reading(jnp.asarray(part), guidance) for part in (wyckoff, species)
+    )
+    return add_site(config.network, params, memory, wyckoff, species, index, sites=sites)
 
 
 def offer_positions(
     params: Params,
     keys: Key[jax.Array, "b"],
-    hidden: Float[ArrayLike, "b c"],
+    hidden: Float[ArrayLike, "r c"],
     group: Int[ArrayLike, "b"],
     index: Int[ArrayLike, ""],
     *,
     config: Config,
+    guidance: Float[ArrayLike, ""] | None = None,
 ) -> Float[jax.Array, "b 28"]:
     """Scores for site ``index``; of the choices that are legal, the largest is drawn."""
-    scores = position_logits(config.network, params, hidden, group)
+    group = _for_each_reading(jnp.asarray(group), guidance)
+    scores = _guided(position_logits(config.network, params, hidden, group), guidance)
     return _noisy(keys, 1 + 2 * index, scores, config.position_temperature)
 
 
 def offer_elements(
     params: Params,
     keys: Key[jax.Array, "b"],
-    hidden: Float[ArrayLike, "b c"],
+    hidden: Float[ArrayLike, "r c"],
     position: Int[ArrayLike, "b"],
     index: Int[ArrayLike, ""],
     *,
     config: Config,
+    guidance: Float[ArrayLike, ""] | None = None,
 ) -> Float[jax.Array, "b z"]:
     """Scores of the element of site ``index``; of those that are legal, the largest is drawn."""
-    scores = element_logits(config.network, params, hidden, position)
+    position = _for_each_reading(jnp.asarray(position), guidance)
+    scores = _guided(element_logits(config.network, params, hidden, position), guidance)
     return _noisy(keys, 2 + 2 * index, scores, config.element_temperature)
 
 
@@ -152,13 +214,52 @@ def _noisy(
     return scores / temperature + noise
 
 
-def _group_log_probs(
-    scores: Float[jax.Array, "b g"], formula: Formula, config: Config
-) -> Float[jax.Array, "b g"]:
-    """The shares of the training set, changed by what the network says where the formula is known.
+def _values(target: Target | None) -> Float[jax.Array, "r p"] | None:
+    """What is told of each template: the target, and in a second reading nothing."""
+    if target is None:
+        return None
+    values = jnp.asarray(target.values)
+    if target.guidance is None:
+        return values
+    return jnp.concatenate([values, jnp.full_like(values, jnp.nan)])
 
-    Entry 0, no group, is impossible.
-    """
-    prior = jnp.asarray((-jnp.inf, *config.group_log_weights))
-    told = jnp.where(is_known(formula)[:, None], scores / config.formula_temperature, 0)
-    return normalise(prior + told)
+
+def _standardised(
+    values: Float[ArrayLike, "r p"] | None, config: Config
+) -> Float[jax.Array, "r p"] | None:
+    if values is None or not config.properties:
+        return None
+    return standardise(values, config.properties)
+
+
+def _for_each_reading(rows: T, guidance: Float[ArrayLike, ""] | None) -> T:
+    if guidance is None:
+        return rows
+    return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), rows)
+
+
+def _guided(
+    scores: Float[jax.Array, "r n"], guidance: Float[ArrayLike, ""] | None
+) -> Float[jax.Array, "b n"]:
+    if guidance is None:
+        return scores
+    told, untold = jnp.split(scores, 2)
+    return told + guidance * (told - untold)
+
+
+def _of_groups(
+    scores: Float[jax.Array, "r g"],
+    formula: Formula,
+    values: Float[ArrayLike, "r p"] | None,
+    config: Config,
+) -> Float[jax.Array, "r g"]:
+    """What the network says of the groups; nothing where it is told of nothing."""
+    told = is_known(formula)
+    if values is not None:
+        told |= any_known(values)
+    return jnp.where(told[:, None], scores / config.told_temperature, 0)
+
+
+def _group_log_probs(scores: Float[jax.Array, "b g"], config: Config) -> Float[jax.Array, "b g"]:
+    """The shares of the training set, changed by scores. Entry 0, no group, is impossible."""
+    return normalise(jnp.asarray((-jnp.inf, *config.group_log_weights)) + scores)

@@ -182,10 +182,11 @@ def loss(
     *,
     config: Config,
     shape: CellShape,
+    properties: Float[ArrayLike, "b p"] | None = None,
     training: bool = False,
 ) -> tuple[Float[jax.Array, ""], Metrics]:
     """Denoising loss at a random time for each crystal."""
-    del shape
+    del shape, properties
     keys = _streams(jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(crystals.group))))
     if training and config.augment:
         crystals = jax.vmap(random_equivalent)(keys["description"], crystals)

@@ -179,6 +179,7 @@ def loss(
     *,
     config: Config,
     shape: CellShape,
+    properties: Float[ArrayLike, "b p"] | None = None,
     training: bool = False,
 ) -> tuple[Float[jax.Array, ""], Metrics]:
     """Cross-entropy of each clean template, given a noisy one, in nats per template.
@@ -186,7 +187,7 @@ def loss(
     Entries that the noisy template gives away, as it does with ``transition="zeros"`` where it is
     not empty, do not count.
     """
-    del shape
+    del shape, properties
     batch = crystals.group.shape[0]
     own = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
     own = jax.vmap(lambda key: streams(key, "time", "elements", "counts", "description"))(own)

@@ -1,17 +1,19 @@
 """Templates with elements, site by site: a set-autoregressive transformer (after WyFormer).
 
 The space group is drawn from its share of the training set, a little smoothed; where the formula
-is known, the network says how much more or less likely each group is. Sites follow one by one, each
-a Wyckoff position and then its element, until the model stops; what symmetry forbids has
-probability zero, so every template drawn is one (Kazeev et al. 2025, WyFormer, with the choices of
-a letter and of an element as the cascade). Training reads the sites in random order and in a random
-one of the equivalent descriptions, and is told the formula of a part of the crystals. Sites that
-are given come first and stay.
+or a property is known, the network says how much more or less likely each group is. Sites follow
+one by one, each a Wyckoff position and then its element, until the model stops; what symmetry
+forbids has probability zero, so every template drawn is one (Kazeev et al. 2025, WyFormer, with the
+choices of a letter and of an element as the cascade). Training reads the sites in random order and
+in a random one of the equivalent descriptions, and is told the formula of a part of the crystals,
+and some of their properties; what is asked of samples is stressed by classifier-free guidance
+(``recipes.properties``). Sites that are given come first and stay.
 
 What comes out has no geometry: coordinates and lattice are blank, for a recipe of crystals to fill.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ import numpy as np
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
-from jaxcrys.core.rng import streams
+from jaxcrys.core.rng import stream, streams
 from jaxcrys.core.typing import ArrayLike, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.equivalents import random_equivalent
@@ -27,19 +29,14 @@ from jaxcrys.crystal.formula import formula_of
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn import set_transformer
-from jaxcrys.nn.set_transformer import (
-    Memory,
-    SetTransformerConfig,
-    add_group,
-    add_site,
-    init_set_transformer,
-)
+from jaxcrys.nn.set_transformer import Memory, SetTransformerConfig, init_set_transformer
 from jaxcrys.processes.site_sequence import Limits, legal_choices, legal_species, random_order
 from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.exact_formula import complete_formula
 from jaxcrys.recipes.factors import weighted_loss
 from jaxcrys.recipes.group_prior import fit_groups
+from jaxcrys.recipes.properties import Target, any_known, fit_properties, tell_some
 from jaxcrys.recipes.site_model import (
     FORMULA_SLOTS,
     Config,
@@ -47,6 +44,8 @@ from jaxcrys.recipes.site_model import (
     is_known,
     offer_elements,
     offer_positions,
+    read_group,
+    read_site,
     sequence_log_prob,
     unknown_formula,
 )
@@ -71,7 +70,7 @@ class State:
     wyckoff: Int[ArrayLike, "b s"]
     species: Int[ArrayLike, "b s"]
     memory: Memory
-    hidden: Float[ArrayLike, "b c"]
+    hidden: Float[ArrayLike, "r c"]
     open: ArrayLike
 
 
@@ -83,18 +82,28 @@ def validate(config: Config) -> None:
     """
     set_transformer.validate(config.network)
     group_prior.validate(config.group_log_weights)
-    for kind in ("group", "formula", "position", "element"):
+    for kind in ("group", "told", "position", "element"):
         name = f"{kind}_temperature"
         if not getattr(config, name) > 0:
             raise InputError(name, f"must be positive, got {getattr(config, name)}")
-    for name in ("formula_share", "substitutions"):
+    for name in ("formula_share", "substitutions", "properties_share", "each_property_share"):
         if not 0 <= getattr(config, name) <= 1:
             raise InputError(name, f"must be 0 to 1, got {getattr(config, name)}")
+    if len(config.properties) != config.network.properties:
+        raise InputError(
+            "network.properties", f"must be {len(config.properties)}, the number of properties"
+        )
 
 
 def fit(config: Config, crystals: Crystal) -> Config:
     """Take the shares of the groups from the data."""
     return dataclasses.replace(config, group_log_weights=fit_groups(np.asarray(crystals.group)))
+
+
+def condition(config: Config, names: Sequence[str], values: Float[np.ndarray, "b p"]) -> Config:
+    """Learn to draw for these properties, with what their values say of them."""
+    network = dataclasses.replace(config.network, properties=len(names))
+    return dataclasses.replace(config, network=network, properties=fit_properties(names, values))
 
 
 def init(key: Key[jax.Array, ""], config: Config) -> Params:
@@ -109,6 +118,7 @@ def loss(
     *,
     config: Config,
     shape: CellShape,
+    properties: Float[ArrayLike, "b p"] | None = None,
     training: bool = False,
 ) -> tuple[Float[jax.Array, ""], Metrics]:
     """Minus the log-probability of each template in one random order."""
@@ -116,6 +126,7 @@ def loss(
     batch = crystals.group.shape[0]
     own = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
     names = "order", "description", "formula", "substitution"
+    told = _told(own, properties, config)
     own = jax.vmap(lambda key: streams(key, *names))(own)
     if training and config.augment:
         crystals = jax.vmap(random_equivalent)(own["description"], crystals)
@@ -123,17 +134,19 @@ def loss(
         species = jax.vmap(substitute_species, (0, 0, None))(
             own["substitution"], jnp.asarray(crystals.species), config.substitutions
         )
+        # with other elements the values would be wrong
+        species = jnp.where(any_known(told)[:, None], crystals.species, species)
         crystals = dataclasses.replace(crystals, species=species)
     formula = formula_of(crystals, slots=FORMULA_SLOTS)
-    told = jax.vmap(jax.random.uniform)(own["formula"]) < config.formula_share
-    formula = jax.tree.map(lambda part: jnp.where(told[:, None], part, 0), formula)
+    shown = jax.vmap(jax.random.uniform)(own["formula"]) < config.formula_share
+    formula = jax.tree.map(lambda part: jnp.where(shown[:, None], part, 0), formula)
     wyckoff, species = jax.vmap(random_order)(own["order"], crystals.wyckoff, crystals.species)
     groups, positions, elements = sequence_log_prob(
-        params, formula, crystals.group, wyckoff, species, config=config,
+        params, formula, crystals.group, wyckoff, species, config=config, properties=told,
         dropout=jax.random.fold_in(key, batch) if training else None,
     )  # fmt: skip
     real = (crystals.wyckoff > 0).any(-1)
-    known = real & is_known(formula)
+    known = real & (is_known(formula) | any_known(told))
     parts = {
         "groups": (groups, known),
         "positions": (positions, real),
@@ -146,6 +159,22 @@ def loss(
     return weighted_loss(metrics, dict.fromkeys(metrics, 1.0)), metrics
 
 
+def _told(
+    keys: Key[jax.Array, "b"], properties: Float[ArrayLike, "b p"] | None, config: Config
+) -> Float[jax.Array, "b p"]:
+    """The properties that training tells of each crystal."""
+    if properties is None:
+        return jnp.full((len(keys), len(config.properties)), jnp.nan)
+
+    def some(key: jax.Array, values: jax.Array) -> jax.Array:
+        key = stream(key, "properties")
+        return tell_some(
+            key, values, share=config.properties_share, each=config.each_property_share
+        )
+
+    return jax.vmap(some)(keys, jnp.asarray(properties))
+
+
 def complete(
     params: Params,
     keys: Key[jax.Array, "b"],
@@ -154,6 +183,7 @@ def complete(
     *,
     config: Config,
     sites: int,
+    target: Target | None = None,
 ) -> Crystal:
     """Draw what the templates leave open.
 
@@ -166,36 +196,45 @@ def complete(
             ``symmetry.oracles``.
         config: settings.
         sites: most sites.
+        target: properties that are asked for.
 
     Returns:
         Crystals without geometry. Where nothing legal is left, the template ends as it is.
     """
     formula = unknown_formula(len(templates.group))
-    memory, scores = begin(params, keys, formula, config=config, sites=sites)
+    guidance = None if target is None else target.guidance
+    memory, scores = begin(params, keys, formula, config=config, sites=sites, target=target)
     drawn = jnp.argmax(scores + limits.groups, -1)
     group = jnp.where(templates.group > 0, templates.group, drawn)
     given = (templates.wyckoff[:, :sites], templates.species[:, :sites])
-    memory, hidden = add_group(config.network, params, memory, group, sites=sites)
+    memory, hidden = read_group(
+        params, memory, group, config=config, sites=sites, guidance=guidance
+    )
     empty = jnp.zeros((len(group), sites), jnp.int32)
     state = State(empty, empty, memory, hidden, jnp.ones(len(group), bool))
 
     def one_site(state: State, index: jax.Array) -> tuple[State, None]:
         fixed, element = (jnp.take(values, index, axis=-1) for values in given)
         legal = legal_choices(group, state.wyckoff, state.species, limits)
-        scores = offer_positions(params, keys, state.hidden, group, index, config=config)
+        scores = offer_positions(
+            params, keys, state.hidden, group, index, config=config, guidance=guidance
+        )
         choice = jnp.argmax(jnp.where(legal, scores, -jnp.inf), -1)
         choice = jnp.where(fixed > 0, local_index(fixed), choice)
         goes_on = state.open & ((fixed > 0) | legal.any(-1))
         position = jnp.where(goes_on, position_at(group, choice), 0)
         wyckoff = jnp.asarray(state.wyckoff).at[:, index].set(position)
         legal = legal_species(group, wyckoff, state.species, limits)
-        scores = offer_elements(params, keys, state.hidden, position, index, config=config)
+        scores = offer_elements(
+            params, keys, state.hidden, position, index, config=config, guidance=guidance
+        )
         drawn = jnp.argmax(jnp.where(legal, scores, -jnp.inf), -1)
         drawn = jnp.where(element > 0, element, drawn)
         species = jnp.asarray(state.species).at[:, index].set(jnp.where(position > 0, drawn, 0))
-        memory, hidden = add_site(
-            config.network, params, state.memory, position, species[:, index], index, sites=sites
-        )
+        memory, hidden = read_site(
+            params, state.memory, position, species[:, index], index,
+            config=config, sites=sites, guidance=guidance,
+        )  # fmt: skip
         return State(wyckoff, species, memory, hidden, goes_on & (position > 0)), None
 
     state, _ = jax.lax.scan(one_site, state, jnp.arange(sites))
@@ -219,7 +258,7 @@ PRESETS = {
     "base": Config(network=SetTransformerConfig(layers=4, channels=192, heads=8)),
 }
 
-OBEYS = frozenset(("groups", "allowed", "required", "amounts", "sites", "formula"))
+OBEYS = frozenset(("groups", "allowed", "required", "amounts", "sites", "formula", "properties"))
 """What can be fixed."""
 
 RECIPE = Recipe(
@@ -231,6 +270,8 @@ RECIPE = Recipe(
     init=init,
     loss=loss,
     cost=_cost,
+    condition=condition,
+    properties=lambda config: config.properties,
     complete=complete,
     compose=complete_formula,
     likelihood=template_log_prob,

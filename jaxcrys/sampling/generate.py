@@ -146,6 +146,7 @@ def _shown(
         shown["request"] = names[plan.request[drawn.sample]]
     if np.isfinite(plan.log_prob).any():
         shown["log_prob"] = np.round(plan.log_prob[drawn.sample], 4)
+    shown |= {name: np.round(values[drawn.sample], 4) for name, values in plan.asked.items()}
     return shown | (_columns(drawn) if candidates > 1 else {})
 
 

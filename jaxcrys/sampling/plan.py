@@ -24,6 +24,7 @@ from jaxcrys.geometry.lattice import matrix_from_parameters
 from jaxcrys.processes import empirical
 from jaxcrys.recipes.model import Model, config_path, load_model
 from jaxcrys.sampling.limits import weights_of
+from jaxcrys.sampling.targets import asked_columns, target_of
 from jaxcrys.sampling.template_model import draw_templates, log_probabilities
 from jaxcrys.sampling.wish import (
     Wish,
@@ -60,12 +61,14 @@ class Plan(NamedTuple):
         templates: of all samples.
         request: number of the request of each.
         log_prob: log-probability of each template under the model that drew it; NaN where none did.
+        asked: properties that each was drawn for, by name of their column; NaN where none was.
         modes: for each request in words, where its templates come from.
     """
 
     templates: Crystal
     request: Int[np.ndarray, "b"]
     log_prob: Float[np.ndarray, "b"]
+    asked: dict[str, Float[np.ndarray, "b"]]
     modes: tuple[str, ...]
 
 
@@ -81,10 +84,11 @@ def make_plan(model: Model, requests: Sequence[Request], *, seed: int) -> Plan:
         if request.num < 1:
             raise InputError("--num", f"must be at least 1, got {request.num}")
         check_wish(request.wish)
-    parts, modes, logs, first = [], [], [], 0
+    parts, modes, logs, asked, first = [], [], [], [], 0
     for request in requests:
         index = np.arange(first, first + request.num)
         templates, log_prob, mode = _plan_one(model, request.wish, index, seed)
+        asked.append(_asked(model, request.wish, index, seed))
         parts.append(_with_lattice(model, templates, request.wish))
         logs.append(log_prob)
         modes.append(mode)
@@ -95,7 +99,28 @@ def make_plan(model: Model, requests: Sequence[Request], *, seed: int) -> Plan:
     )
     _check_elements(model, joined)
     numbers = np.repeat(np.arange(len(requests)), [request.num for request in requests])
-    return Plan(joined, numbers, np.concatenate(logs), tuple(modes))
+    return Plan(joined, numbers, np.concatenate(logs), _join_columns(asked, numbers), tuple(modes))
+
+
+def _asked(
+    model: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int
+) -> dict[str, Float[np.ndarray, "b"]]:
+    """The properties that samples of a request are drawn for."""
+    drawing = _drawing_model(model, wish)
+    if drawing is None or wish.properties is None:
+        return {}
+    return asked_columns(drawing, target_of(drawing, wish, index, seed=seed))
+
+
+def _join_columns(
+    parts: Sequence[dict[str, Float[np.ndarray, "m"]]], request: Int[np.ndarray, "b"]
+) -> dict[str, Float[np.ndarray, "b"]]:
+    """Columns of several requests below each other, NaN where a request has none."""
+    joined = {name: np.full(len(request), np.nan) for part in parts for name in part}
+    for number, part in enumerate(parts):
+        for name, column in part.items():
+            joined[name][request == number] = column
+    return joined
 
 
 def _plan_one(
@@ -152,6 +177,7 @@ def _refuse_limits(wish: Wish) -> None:
         ("--elements-required", wish.elements_required),
         ("--max-atoms" if wish.max_atoms else "--atoms", atoms_of(wish)),
         ("--sites", sites_of(wish)),
+        ("--properties", wish.properties),
     ):
         if value is not None:
             raise InputError(

@@ -67,6 +67,10 @@ def _value(option: str, value: Any, where: str) -> Any:
         if not isinstance(value, int):
             raise InputError(f"{where}: {option}", f"must be a number, got {value!r}")
         return value
+    if option == "guidance":
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise InputError(f"{where}: {option}", f"must be a number, got {value!r}")
+        return float(value)
     if isinstance(value, list):
         joined = "-" if option in ("chemical_system", "elements_required") else ","
         value = joined.join(map(str, value))

@@ -16,7 +16,9 @@ from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import Composition, get_recipe, recipe_names
 from jaxcrys.recipes.model import Model
+from jaxcrys.recipes.properties import Target
 from jaxcrys.sampling.limits import limits_of, weights_of
+from jaxcrys.sampling.targets import target_of
 from jaxcrys.sampling.wish import Wish, atoms_of, parse_template, sites_of
 from jaxcrys.symmetry.wyckoff import local_index
 
@@ -45,21 +47,27 @@ def draw_templates(model: Model, wish: Wish, index: Int[np.ndarray, "b"], *, see
             f"give a dataset, or a run of one of {', '.join(recipe_names(completes=True))}",
         )
     check_obeys(model.config.recipe, wish)
+    target = target_of(model, wish, index, seed=seed)
     if wish.formula is not None:
-        return _draw_formula(model, wish, index, seed=seed)
+        return _draw_formula(model, wish, index, target, seed=seed)
     sites = model.config.sites
     limits = limits_of(wish, sites)
     complete = _completion(model.config.recipe, model.config.settings, sites)
 
-    def draw(rows: np.ndarray) -> Crystal:
+    def draw(rows: np.ndarray, *values: np.ndarray) -> Crystal:
         given = given_sites(wish, len(rows), sites)
-        return complete(model.params, _keys(seed, rows), given, limits)
+        asked = {} if target is None else {"target": Target(*values, target.guidance)}
+        return complete(model.params, _keys(seed, rows), given, limits, **asked)
 
-    return in_blocks(draw, index, size=BATCH)
+    values = () if target is None else (target.values,)
+    return in_blocks(draw, index, *values, size=BATCH)
 
 
 def log_probabilities(model: Model, templates: Crystal) -> Float[np.ndarray, "b"] | None:
-    """Log-probability of each template under the model, any description of it; None if unknown."""
+    """Log-probability of each template under the model, any description of it; None if unknown.
+
+    Of the model that is told of nothing, whatever the templates were drawn for.
+    """
     likelihood = model.config.functions.likelihood
     if likelihood is None:
         return None
@@ -85,6 +93,7 @@ def check_obeys(recipe: str, wish: Wish) -> None:
         ("amounts", "--sites", sites_of(wish)),
         ("sites", "--template", template),
         ("formula", "--formula", wish.formula),
+        ("properties", "--properties", wish.properties),
     ):
         if value is not None and field not in get_recipe(recipe).obeys:
             able = [n for n in recipe_names(completes=True) if field in get_recipe(n).obeys]
@@ -108,14 +117,16 @@ def given_sites(wish: Wish, count: int, sites: int) -> Crystal:
     )
 
 
-def _draw_formula(model: Model, wish: Wish, index: Int[np.ndarray, "b"], *, seed: int) -> Crystal:
+def _draw_formula(
+    model: Model, wish: Wish, index: Int[np.ndarray, "b"], target: Target | None, *, seed: int
+) -> Crystal:
     compose = model.config.functions.compose
     assert compose is not None
     composition = composition_of(wish, most_atoms=largest_cell(model))
     return compose(
         model.params, _keys(seed, index), [composition], np.zeros(len(index), int),
         config=model.config.settings, sites=model.config.sites,
-        group_weights=weights_of(wish),
+        group_weights=weights_of(wish), target=target,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ A wish is read and checked here, without a model; ``sampling.plan`` turns it int
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +45,8 @@ class Wish:
         templates_from: a dataset (or its arrays); sample i takes group, positions and elements
             from its crystal i, from the start again after the last one. Or a run of a recipe that
             makes templates, from which they are drawn.
+        properties: values or ranges, such as ``band_gap=1:2, formation_energy_per_atom=-1.5``.
+        guidance: weight by which they are stressed (``recipes.properties``).
     """
 
     groups: str | None = None
@@ -56,6 +59,8 @@ class Wish:
     sites: str | None = None
     lattice: str | None = None
     templates_from: Path | None = None
+    properties: str | None = None
+    guidance: float | None = None
 
 
 class TemplateText(NamedTuple):
@@ -92,6 +97,13 @@ def check_wish(wish: Wish) -> None:
         raise InputError("--templates-from", "already says groups and positions")
     if wish.max_atoms is not None and wish.atoms is not None:
         raise InputError("--max-atoms", "is in --atoms already", "give one of them")
+    if wish.properties is not None:
+        parse_properties(wish.properties)
+    if wish.guidance is not None:
+        if wish.properties is None:
+            raise InputError("--guidance", "needs --properties")
+        if not 0 <= wish.guidance < math.inf:
+            raise InputError("--guidance", f"must not be negative, got {wish.guidance}")
     atoms_of(wish)
     sites_of(wish)
     lattice_of(wish)
@@ -121,6 +133,33 @@ def parse_groups(text: str) -> dict[int, float]:
             raise InputError("--groups", f"{entry!r} is twice there or has no positive weight")
         weights[group] = weight
     return weights
+
+
+def parse_properties(text: str) -> dict[str, tuple[float, float]]:
+    """Least and largest value of each property.
+
+    Raises:
+        InputError: if the text is something else.
+
+    Example:
+        >>> parse_properties("band_gap=1.5, formation_energy_per_atom=-3:-2")
+        {'band_gap': (1.5, 1.5), 'formation_energy_per_atom': (-3.0, -2.0)}
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for entry in text.split(","):
+        name, _, values = (part.strip() for part in entry.partition("="))
+        try:
+            numbers = [float(value) for value in values.split(":")]
+        except ValueError:
+            numbers = []
+        low, high = (numbers[0], numbers[-1]) if len(numbers) in (1, 2) else (math.nan, math.nan)
+        if not name or name in found or not -math.inf < low <= high < math.inf:
+            raise InputError(
+                "--properties", f"cannot read {entry.strip()!r}",
+                "write each property once: band_gap=1:2, formation_energy_per_atom=-1.5",
+            )  # fmt: skip
+        found[name] = low, high
+    return found
 
 
 def parse_template(text: str) -> TemplateText:

@@ -16,10 +16,10 @@ from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Bool, Int
 from jaxcrys.crystal.buckets import assign_shapes, fit_sites
 from jaxcrys.crystal.primitive import CellShape
-from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.mesh import shard_batch
 from jaxcrys.recipes.model import ModelConfig
 from jaxcrys.training.config import TrainingConfig
+from jaxcrys.training.examples import Examples
 
 NOBODY = -1
 """Stands for an empty crystal in a batch."""
@@ -81,39 +81,41 @@ class BatchOrder:
 
 
 class Batches:
-    """Batches of a set of crystals, laid over the devices."""
+    """Batches of a set of examples, laid over the devices."""
 
     def __init__(
         self,
-        crystals: Crystal,
+        examples: Examples,
         model: ModelConfig,
         config: TrainingConfig,
         mesh: Mesh,
         *,
         repeat: bool = True,
     ) -> None:
-        self._crystals = crystals
+        self._examples = examples
         self._mesh = mesh
         self._shapes = model.shapes
-        index = assign_shapes(crystals, model.shapes)
+        index = assign_shapes(examples.crystals, model.shapes)
         self.order = BatchOrder(
             index, batch_size=config.batch_size, seed=config.seed, repeat=repeat
         )
 
-    def at(self, step: int) -> tuple[CellShape, Crystal]:
-        """Cell shape and crystals of a step."""
+    def at(self, step: int) -> tuple[CellShape, Examples]:
+        """Cell shape and examples of a step."""
         return self._batch(*self.order.batch(step))
 
-    def examples(self) -> Iterator[tuple[CellShape, Crystal]]:
+    def one_of_each(self) -> Iterator[tuple[CellShape, Examples]]:
         """One batch of each cell shape."""
         batches = dict(map(self.order.batch, self.epoch()))
         return (self._batch(shape, members) for shape, members in batches.items())
 
-    def _batch(self, shape: int, members: Int[np.ndarray, "b"]) -> tuple[CellShape, Crystal]:
+    def _batch(self, shape: int, members: Int[np.ndarray, "b"]) -> tuple[CellShape, Examples]:
         cell = self._shapes[shape]
-        crystals = take(self._crystals, members)
-        crystals = jax.tree.map(lambda leaf: _blank(leaf, members == NOBODY), crystals)
-        return cell, shard_batch(self._mesh, fit_sites(crystals, cell.sites))
+        chosen = jax.tree.map(
+            lambda leaf: _blank(leaf, members == NOBODY), take(self._examples, members)
+        )
+        crystals = fit_sites(chosen.crystals, cell.sites)
+        return cell, shard_batch(self._mesh, Examples(crystals, chosen.properties))
 
     def epoch(self) -> range:
         """The steps of the first epoch."""

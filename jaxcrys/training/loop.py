@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from jaxcrys.core.settings import to_json
 from jaxcrys.crystal.buckets import choose_shapes, fit_sites
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.mesh import data_mesh, replicate
-from jaxcrys.recipes.base import get_recipe
+from jaxcrys.recipes.base import get_recipe, recipe_names
 from jaxcrys.recipes.model import (
     ModelConfig,
     checkpoints_path,
@@ -29,6 +29,7 @@ from jaxcrys.recipes.model import (
 )
 from jaxcrys.training.batches import Batches
 from jaxcrys.training.config import TrainingConfig, validate
+from jaxcrys.training.examples import Columns, Examples, describe_properties, make_examples
 from jaxcrys.training.metrics import MetricsFile, mean_metrics
 from jaxcrys.training.start import start_run
 from jaxcrys.training.state import (
@@ -38,6 +39,8 @@ from jaxcrys.training.state import (
     make_gradient,
     make_update,
 )
+
+T = TypeVar("T")
 
 
 class TrainingFailed(RuntimeError):
@@ -62,6 +65,8 @@ def train(
     recipe: str,
     settings: Any,
     config: TrainingConfig,
+    properties: Columns | None = None,
+    validation_properties: Columns | None = None,
     source: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> TrainingResult:
@@ -77,6 +82,9 @@ def train(
         recipe: name of the recipe.
         settings: the recipe's config; its data-dependent part is taken from ``crystals``.
         config: how to train.
+        properties: numbers known of the crystals, that the recipe shall learn to draw them for;
+            NaN where not known.
+        validation_properties: of the validation set; not known without them.
         source: what the crystals are (name, hash), kept in the run's config.
         progress: where to report.
 
@@ -88,26 +96,31 @@ def train(
     progress = progress or Progress()
     validate(config)
     get_recipe(recipe).validate(settings)
+    columns = dict(properties or {})
+    _check_conditions(recipe, columns)
 
     # The data, and the model that fits it.
+    examples = make_examples(crystals, columns, "properties")
     if validation is None:
-        crystals, validation = hold_out(crystals, config)
-    crystals, validation = _as_arrays(crystals), _as_arrays(validation)
-    validation = take(validation, slice(config.validation_size))
-    model = _fit_model(recipe, settings, crystals, validation, config)
-    described = {
-        "model": model_to_json(model),
-        "training": to_json(config),
-        "data": (source or {}) | {"training": len(crystals.group)},
-    }
-    described = start_run(run, described, crystals)
+        examples, held = hold_out(examples, config)
+    else:
+        unknown = np.full(len(validation.group), np.nan)
+        known = {name: (validation_properties or {}).get(name, unknown) for name in columns}
+        held = make_examples(validation, known, "validation_properties")
+    held = take(held, slice(config.validation_size))
+    model = _fit_model(recipe, settings, tuple(columns), examples, held, config)
+    data = (source or {}) | {"training": len(examples.crystals.group)}
+    if columns:
+        data["properties"] = describe_properties(tuple(columns), examples, held)
+    described = {"model": model_to_json(model), "training": to_json(config), "data": data}
+    described = start_run(run, described, examples.crystals)
     model = model_from_json(described["model"], str(config_path(run)))
 
     # State on the devices; programs, one for each cell shape.
     mesh = data_mesh()
     state = replicate(mesh, init_state(model, config))
-    batches = Batches(crystals, model, config, mesh)
-    held_out = Batches(validation, model, config, mesh, repeat=False)
+    batches = Batches(examples, model, config, mesh)
+    held_out = Batches(held, model, config, mesh, repeat=False)
     with open_checkpoints(checkpoints_path(run)) as store:
         store.tidy()
         state = _restore(store, state)
@@ -155,13 +168,13 @@ def train(
         )
 
 
-def hold_out(crystals: Crystal, config: TrainingConfig) -> tuple[Crystal, Crystal]:
+def hold_out(crystals: T, config: TrainingConfig) -> tuple[T, T]:
     """Split off a twentieth for validation, at most ``validation_size``, chosen by the seed.
 
     Raises:
         InputError: if there are fewer than two crystals.
     """
-    count = len(crystals.group)
+    count = len(jax.tree.leaves(crystals)[0])
     if count < 2:
         raise InputError("dataset", f"needs at least 2 crystals, has {count}")
     order = np.random.default_rng(config.seed).permutation(count)
@@ -169,25 +182,32 @@ def hold_out(crystals: Crystal, config: TrainingConfig) -> tuple[Crystal, Crysta
     return take(crystals, np.sort(order[held:])), take(crystals, np.sort(order[:held]))
 
 
-def _as_arrays(crystals: Crystal) -> Crystal:
-    """Device types: 32-bit integers and floats."""
-
-    def convert(leaf: Any) -> np.ndarray:
-        leaf = np.asarray(leaf)
-        return leaf.astype(np.float32 if leaf.dtype.kind == "f" else np.int32)
-
-    return jax.tree.map(convert, crystals)
+def _check_conditions(recipe: str, columns: Columns) -> None:
+    if columns and get_recipe(recipe).condition is None:
+        able = [name for name in recipe_names() if get_recipe(name).condition is not None]
+        raise InputError(
+            "properties", f"{recipe} cannot draw crystals for them", f"use {' or '.join(able)}"
+        )
 
 
 def _fit_model(
-    recipe: str, settings: Any, crystals: Crystal, validation: Crystal, config: TrainingConfig
+    recipe: str,
+    settings: Any,
+    names: tuple[str, ...],
+    examples: Examples,
+    held: Examples,
+    config: TrainingConfig,
 ) -> ModelConfig:
-    sites = max(crystals.wyckoff.shape[-1], validation.wyckoff.shape[-1])
-    pair = fit_sites(crystals, sites), fit_sites(validation, sites)
+    sites = max(part.crystals.wyckoff.shape[-1] for part in (examples, held))
+    pair = (fit_sites(part.crystals, sites) for part in (examples, held))
     both = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pair)
+    settings = get_recipe(recipe).fit(settings, examples.crystals)
+    condition = get_recipe(recipe).condition
+    if names and condition is not None:
+        settings = condition(settings, names, np.asarray(examples.properties))
     return ModelConfig(
         recipe=recipe,
-        settings=get_recipe(recipe).fit(settings, crystals),
+        settings=settings,
         shapes=choose_shapes(both, limit=config.max_shapes, cost=get_recipe(recipe).cost(settings)),
         sites=both.wyckoff.shape[-1],
     )
@@ -200,7 +220,7 @@ def _compile(
     jitted = jax.jit(gradient, static_argnames="shape")
     programs = {}
     with progress.bar("compiling", total=batches.order.num_shapes) as bar:
-        for shape, example in batches.examples():
+        for shape, example in batches.one_of_each():
             programs[shape] = jitted.lower(state, example, shape=shape).compile()
             bar.advance()
     return programs

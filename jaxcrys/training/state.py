@@ -11,10 +11,10 @@ from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import stream
 from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.primitive import CellShape
-from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import Metrics, Params
 from jaxcrys.recipes.model import ModelConfig
 from jaxcrys.training.config import TrainingConfig
+from jaxcrys.training.examples import Examples
 from jaxcrys.training.optimiser import optimiser
 
 
@@ -48,19 +48,20 @@ def init_state(model: ModelConfig, config: TrainingConfig) -> TrainState:
 
 
 def make_gradient(model: ModelConfig, config: TrainingConfig) -> Callable[..., Any]:
-    """The gradient at a state as a pure function of (state, crystals), for one cell shape.
+    """The gradient at a state as a pure function of (state, examples), for one cell shape.
 
     Noise is drawn for the global batch from (seed, step), so that one device and many agree.
     """
 
     def gradient(
-        state: TrainState, crystals: Crystal, *, shape: CellShape
+        state: TrainState, examples: Examples, *, shape: CellShape
     ) -> tuple[Params, Metrics]:
         key = jax.random.fold_in(stream(jax.random.key(config.seed), "noise"), state.step)
         differentiate = jax.value_and_grad(model.functions.loss, has_aux=True)
         (loss, metrics), gradients = differentiate(
-            state.params, key, crystals, config=model.settings, shape=shape, training=True
-        )
+            state.params, key, examples.crystals,
+            config=model.settings, shape=shape, properties=examples.properties, training=True,
+        )  # fmt: skip
         one = jnp.ones(())
         norm = optax.tree.norm(gradients)
         return gradients, metrics | {"loss": (loss, one), "gradient_norm": (norm, one)}
@@ -86,12 +87,13 @@ def make_evaluation(model: ModelConfig) -> Callable[..., Metrics]:
     """The loss of a batch under fixed noise, with parameters given."""
 
     def evaluate(
-        params: Params, key: Key[jax.Array, ""], crystals: Crystal, *, shape: CellShape
+        params: Params, key: Key[jax.Array, ""], examples: Examples, *, shape: CellShape
     ) -> Metrics:
         loss, metrics = model.functions.loss(
-            params, key, crystals, config=model.settings, shape=shape
-        )
-        count = (crystals.wyckoff > 0).any(-1).sum().astype(loss.dtype)
+            params, key, examples.crystals,
+            config=model.settings, shape=shape, properties=examples.properties,
+        )  # fmt: skip
+        count = (examples.crystals.wyckoff > 0).any(-1).sum().astype(loss.dtype)
         return metrics | {"loss": (loss * count, count)}
 
     return evaluate

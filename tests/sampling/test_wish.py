@@ -131,6 +131,7 @@ def test_references_are_followed_in_order(model, tmp_path):
         (Wish(lattice="4,4,4"), "--lattice: cannot read"),
         (Wish(lattice="4,4,5,90,90,90", template="225: 4a Na"), "--lattice: diffcsp_pp draws it"),
         (Wish(chemical_system="Li-O"), "needs a model of templates"),
+        (Wish(properties="gap=1"), "--properties: needs a model of templates"),
     ],
 )
 def test_impossible_wishes_are_named(model, wish, message):

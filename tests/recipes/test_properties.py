@@ -1,0 +1,288 @@
+"""Properties of crystals: told in training, asked for in sampling, stressed by guidance."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.pytree import take
+from jaxcrys.core.rng import sample_keys
+from jaxcrys.crystal.formula import formula_of
+from jaxcrys.crystal.primitive import CellShape
+from jaxcrys.nn.set_transformer import (
+    SetTransformerConfig,
+    add_group,
+    add_site,
+    element_logits,
+    group_logits,
+    position_logits,
+    sequence_logits,
+    start,
+)
+from jaxcrys.processes.site_sequence import legal_choices, no_limits
+from jaxcrys.recipes import get_recipe, orbit, wyformer
+from jaxcrys.recipes.base import Composition
+from jaxcrys.recipes.properties import Target, fit_properties, standardise, tell_some
+from jaxcrys.recipes.site_model import FORMULA_SLOTS, unknown_formula
+from tests.crystals import random_crystals
+
+NETWORK = SetTransformerConfig(layers=2, channels=16, heads=2, dropout=0.0)
+SHAPE = CellShape(sites=4, atoms=24, images=4)
+NAMES = ("gap", "energy")
+COUNT = 24
+
+
+def on_device(crystals):
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
+    )
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Settings, crystals, values of which a quarter is missing, and parameters."""
+    crystals = random_crystals(COUNT, sites=4, seed=3)
+    random = np.random.default_rng(0)
+    values = random.normal([1.0, -2.0], [2.0, 0.5], (COUNT, 2)).astype(np.float32)
+    values[random.random(values.shape) < 0.25] = np.nan
+    config = wyformer.fit(wyformer.Config(network=NETWORK), crystals)
+    config = wyformer.condition(config, NAMES, values)
+    return config, on_device(crystals), values, wyformer.init(jax.random.key(0), config)
+
+
+def empty(count, sites=4):
+    blank = random_crystals(1, sites=sites, seed=0)
+    return on_device(jax.tree.map(lambda x: np.zeros((count, *x.shape[1:]), x.dtype), blank))
+
+
+def completed(config, params, count, target=None, limits=None, *, sites=4):
+    draw = jax.jit(functools.partial(wyformer.complete, config=config, sites=sites))
+    keys = sample_keys(0, np.arange(count))
+    limits = limits or no_limits()
+    return jax.device_get(draw(params, keys, empty(count, sites), limits, target=target))
+
+
+def targets(count, *values, guidance=None):
+    rows = np.tile(np.array(values, np.float32), (count, 1))
+    return Target(rows, None if guidance is None else np.float32(guidance))
+
+
+def same(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_fitted_to_what_is_known(made):
+    config, _, values, _ = made
+    for found, column in zip(config.properties, values.T, strict=True):
+        known = column[~np.isnan(column)]
+        assert found.mean == pytest.approx(known.mean(), rel=1e-4)
+        assert found.scale == pytest.approx(known.std(), rel=1e-4)
+        assert found.quantiles[0] == pytest.approx(known.min(), rel=1e-4)
+        assert found.quantiles[-1] == pytest.approx(known.max(), rel=1e-4)
+    standard = np.asarray(standardise(values, config.properties))
+    np.testing.assert_allclose(np.nanmean(standard, 0), 0, atol=1e-3)
+    np.testing.assert_allclose(np.nanstd(standard, 0), 1, atol=1e-3)
+    with pytest.raises(InputError, match="gap: has no two different values"):
+        fit_properties(["gap"], np.array([[1.0], [np.nan]]))
+
+
+def test_share_of_what_is_told():
+    """Of 4,000 crystals, within four standard errors; all are hidden together."""
+    keys = jax.random.split(jax.random.key(0), 4000)
+    hide = functools.partial(tell_some, share=0.7, each=0.6)
+    told = ~np.isnan(jax.vmap(hide)(keys, jnp.ones((4000, 2))))
+    for found, share in ((told[:, 0], 0.42), (told.any(-1), 0.7 * 0.84), (told.all(-1), 0.252)):
+        assert abs(found.mean() - share) < 4 * np.sqrt(share * (1 - share) / 4000)
+
+
+def test_reading_site_by_site_is_reading_the_sequence(made):
+    config, crystals, values, params = made
+    formula = formula_of(crystals, slots=FORMULA_SLOTS)
+    told = jnp.arange(COUNT) % 2 == 0
+    formula = jax.tree.map(lambda part: jnp.where(told[:, None], part, 0), formula)
+    network, known = config.network, standardise(values, config.properties)
+    near = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
+    groups, positions, elements = sequence_logits(
+        network, params, formula, crystals.group, crystals.wyckoff, crystals.species,
+        properties=known,
+    )  # fmt: skip
+    memory, hidden = start(network, params, formula, sites=4, properties=known)
+    near(group_logits(network, params, hidden), groups)
+    memory, hidden = add_group(network, params, memory, crystals.group, sites=4)
+    for site in range(4):
+        near(position_logits(network, params, hidden, crystals.group), positions[:, site])
+        wyckoff, species = crystals.wyckoff[:, site], crystals.species[:, site]
+        near(element_logits(network, params, hidden, wyckoff), elements[:, site])
+        memory, hidden = add_site(
+            network, params, memory, wyckoff, species, jnp.asarray(site), sites=4
+        )
+
+
+def test_what_is_not_known_is_not_read(made):
+    """Scores of nothing known are those of a network without properties."""
+    config, crystals, values, params = made
+    plain = dataclasses.replace(config.network, properties=0)
+    fewer = {"params": {k: v for k, v in params["params"].items() if k != "property"}}
+    sequence = unknown_formula(COUNT), crystals.group, crystals.wyckoff, crystals.species
+    without = sequence_logits(plain, fewer, *sequence)
+    nothing = sequence_logits(
+        config.network, params, *sequence, properties=np.full_like(values, np.nan)
+    )
+    for a, b in zip(nothing, without, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    told = sequence_logits(
+        config.network, params, *sequence, properties=standardise(values, config.properties)
+    )
+    assert not np.allclose(told[1], without[1], atol=1e-2)
+
+
+def test_without_a_target_samples_are_those_of_the_plain_model(made):
+    config, _, _, params = made
+    plain = dataclasses.replace(
+        config, properties=(), network=dataclasses.replace(config.network, properties=0)
+    )
+    fewer = {"params": {k: v for k, v in params["params"].items() if k != "property"}}
+    wanted = completed(plain, fewer, 40)
+    same(completed(config, params, 40), wanted)
+    open_target = targets(40, np.nan, np.nan, guidance=2.0)
+    same(completed(config, params, 40, open_target), wanted)
+    other = completed(config, params, 40, targets(40, 5.0, -1.0, guidance=2.0))
+    assert (other.species != wanted.species).any()
+
+
+@pytest.mark.parametrize("guidance", [None, 1.5])
+def test_samples_come_as_often_as_guided_scores_say(guidance):
+    """Groups 1 and 2 with one site: shares of 20,000 samples against scores of the sequence."""
+    network = SetTransformerConfig(layers=1, channels=8, heads=2, species=4, properties=1)
+    values = np.array([[0.0], [1.0]])
+    config = wyformer.condition(wyformer.Config(network=network), ["gap"], values)
+    params = wyformer.init(jax.random.key(1), config)
+    limits = dataclasses.replace(
+        no_limits(),
+        groups=np.where(np.isin(np.arange(231), (1, 2)), 0.0, -np.inf),
+        allowed=np.arange(4) > 0,
+        required=np.zeros(4, bool),
+    )
+    count = 20_000
+    target = targets(count, 2.5, guidance=guidance)
+    drawn = completed(config, params, count, target, limits, sites=1)
+
+    def scores(known):
+        group = jnp.array([1, 2])
+        nothing = jnp.zeros((2, 1), jnp.int32)
+        said = sequence_logits(
+            network, params, unknown_formula(2), group, nothing, nothing,
+            properties=np.full((2, 1), known),
+        )  # fmt: skip
+        return np.asarray(said[0][:, 1:3]), np.asarray(said[1][:, 0])
+
+    told, untold = scores((2.5 - 0.5) / 0.5), scores(np.nan)
+    weight = guidance or 0.0
+    groups = (1 + weight) * told[0][0]  # where nothing is known it says nothing of the group
+    positions = (1 + weight) * told[1] - weight * untold[1]
+    sites = jnp.zeros((2, 1), jnp.int32)
+    legal = legal_choices(jnp.array([1, 2]), sites, sites)
+    shares = jax.nn.softmax(groups)[:, None] * jax.nn.softmax(
+        jnp.where(legal, positions, -jnp.inf), axis=-1
+    )
+    for row, group in enumerate((1, 2)):
+        for local in np.flatnonzero(legal[row]):
+            share = float(shares[row, local])
+            from_group = drawn.wyckoff[drawn.group == group, 0]
+            found = (from_group == (1, 2)[row] + local).sum() / count
+            assert abs(found - share) < 4.5 * np.sqrt(share * (1 - share) / count) + 1e-6
+
+
+def test_a_sample_depends_on_its_own_target_alone(made):
+    config, _, _, params = made
+    mixed = Target(np.array([[0.0, np.nan], [3.0, -2.0]] * 10, np.float32), np.float32(1.0))
+    whole = completed(config, params, 20, mixed)
+    for rows, values in ((slice(0, None, 2), (0.0, np.nan)), (slice(1, None, 2), (3.0, -2.0))):
+        alike = completed(config, params, 20, targets(20, *values, guidance=1.0))
+        np.testing.assert_array_equal(whole.wyckoff[rows], alike.wyckoff[rows])
+        np.testing.assert_array_equal(whole.species[rows], alike.species[rows])
+
+
+def test_templates_of_a_formula_with_a_target(made):
+    config, _, _, params = made
+    salt = [Composition({11: 1, 17: 1}, (1, 2))]
+    draw = functools.partial(
+        wyformer.complete_formula, params, sample_keys(0, np.arange(12)), salt,
+        np.zeros(12, int), config=config, sites=4,
+    )  # fmt: skip
+    plain = draw()
+    same(draw(target=targets(12, np.nan, np.nan, guidance=2.0)), plain)
+    guided = draw(target=targets(12, 4.0, -1.0, guidance=2.0))
+    assert (guided.wyckoff != plain.wyckoff).any()
+    assert set(np.unique(guided.species)) == {0, 11, 17}
+
+
+def test_loss_is_blind_to_padding(made):
+    config, crystals, values, params = made
+    loss = jax.jit(functools.partial(wyformer.loss, config=config, shape=SHAPE))
+    key = jax.random.key(2)
+    plain, metrics = loss(params, key, crystals, properties=values)
+    nothing = jax.tree.map(jnp.zeros_like, take(crystals, slice(4)))
+    more = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), crystals, nothing)
+    with_empty, _ = loss(params, key, more, properties=np.pad(values, ((0, 4), (0, 0))))
+    np.testing.assert_allclose(with_empty, plain, rtol=1e-5)
+    unknown, fewer = loss(params, key, crystals, properties=np.full_like(values, np.nan))
+    without, _ = loss(params, key, crystals)
+    np.testing.assert_allclose(unknown, without, rtol=1e-5)
+    assert metrics["groups"][1] > fewer["groups"][1]  # the group is learned where one is told
+    assert unknown != plain
+
+
+def test_gradients_are_finite(made):
+    config, crystals, values, params = made
+    of_loss = jax.grad(
+        lambda p: wyformer.loss(
+            p, jax.random.key(0), crystals, config=config, shape=SHAPE, properties=values
+        )[0]
+    )
+    gradients = of_loss(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+    assert np.abs(gradients["params"]["property"]["kernel"]).max() > 0
+
+
+def test_elements_stay_where_a_property_is_told(made):
+    config, crystals, values, params = made
+    values = np.nan_to_num(values)
+
+    def loss(**changes):
+        settings = dataclasses.replace(config, augment=False, **changes)
+        return wyformer.loss(
+            params, jax.random.key(0), crystals,
+            config=settings, shape=SHAPE, properties=values, training=True,
+        )[0]  # fmt: skip
+
+    always = {"properties_share": 1.0, "each_property_share": 1.0}
+    assert loss(substitutions=1.0, **always) == loss(substitutions=0.0, **always)
+    never = {"properties_share": 0.0}
+    assert loss(substitutions=1.0, **never) != loss(substitutions=0.0, **never)
+
+
+def test_orbit_passes_them_to_its_templates(made):
+    config, _, values, _ = made
+    settings = get_recipe("orbit").presets["tiny"]
+    settings = dataclasses.replace(settings, templates=dataclasses.replace(config, properties=()))
+    settings = orbit.condition(settings, NAMES, values)
+    assert orbit.RECIPE.properties(settings) == config.properties
+    params = orbit.init(jax.random.key(0), settings)
+    keys, target = sample_keys(0, np.arange(8)), targets(8, 1.0, -1.0, guidance=1.0)
+    drawn = orbit.complete(
+        params, keys, empty(8), no_limits(), config=settings, sites=4, target=target
+    )
+    wanted = completed(settings.templates, params["templates"], 8, target)
+    np.testing.assert_array_equal(drawn.species, wanted.species)
+
+
+def test_settings_must_agree():
+    network = dataclasses.replace(NETWORK, properties=2)
+    with pytest.raises(InputError, match=r"network\.properties: must be 0"):
+        wyformer.validate(wyformer.Config(network=network))
