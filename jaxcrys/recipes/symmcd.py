@@ -51,6 +51,7 @@ from jaxcrys.recipes.census import (
 )
 from jaxcrys.recipes.factors import masks_of, weighted_loss
 from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
+from jaxcrys.recipes.properties import Target
 from jaxcrys.recipes.site_description import AXES, POSITIONS, Given, SiteDescription
 from jaxcrys.recipes.site_diffusion import (
     Frame,
@@ -216,6 +217,7 @@ def complete(
     *,
     config: Config,
     sites: int,
+    target: Target | None = None,
 ) -> Crystal:
     """Draw crystals, or what templates leave open.
 
@@ -228,6 +230,7 @@ def complete(
         config: settings.
         sites: most sites.
     """
+    del target  # nothing is learned of properties
     first = _streams(keys)
     room = ((0, 0), (0, max(sites - templates.wyckoff.shape[-1], 0)))
     given = dataclasses.replace(

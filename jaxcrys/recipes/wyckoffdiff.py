@@ -49,6 +49,7 @@ from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.factors import weighted_loss
 from jaxcrys.recipes.group_prior import draw_groups, fit_groups
+from jaxcrys.recipes.properties import Target
 from jaxcrys.symmetry.groups import lattice_fixed
 from jaxcrys.symmetry.wyckoff import general_position
 
@@ -222,6 +223,7 @@ def complete(
     *,
     config: Config,
     sites: int,
+    target: Target | None = None,
 ) -> Crystal:
     """Draw templates.
 
@@ -236,6 +238,7 @@ def complete(
     Returns:
         Crystals without geometry, with 1 to ``sites`` sites.
     """
+    del target  # nothing is learned of properties
     return draw(params, keys, templates.group, limits, config=config, sites=sites).templates
 
 
