@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=64)
     parser.add_argument("--retrieved", type=int, default=20)
     parser.add_argument("--candidates", type=int, default=4)
+    parser.add_argument("--max-atoms", type=int, help="by default as in the training set")
     parser.add_argument("--draw-all", action="store_true", help="known templates' geometry too")
     parser.add_argument("--settings", default="{}", help="JSON of changes for sampling")
     parser.add_argument("--checkpoint", default="best")
@@ -78,7 +79,7 @@ def main() -> None:
         keep=max(given.k),
         candidates=given.candidates,
         parents=not given.draw_all,
-        sources=Sources(given.drawn, given.retrieved, largest_cell(model)),
+        sources=Sources(given.drawn, given.retrieved, given.max_atoms or largest_cell(model)),
     )
     predict(
         with_settings(model, json_object(given.settings, "--settings")),

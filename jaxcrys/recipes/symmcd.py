@@ -229,8 +229,9 @@ def complete(
         limits: groups and elements that may be drawn.
         config: settings.
         sites: most sites.
+        target: nothing is learned of properties.
     """
-    del target  # nothing is learned of properties
+    del target
     first = _streams(keys)
     room = ((0, 0), (0, max(sites - templates.wyckoff.shape[-1], 0)))
     given = dataclasses.replace(

@@ -234,11 +234,12 @@ def complete(
         limits: groups and elements; no others are kept to.
         config: settings.
         sites: most sites.
+        target: nothing is learned of properties.
 
     Returns:
         Crystals without geometry, with 1 to ``sites`` sites.
     """
-    del target  # nothing is learned of properties
+    del target
     return draw(params, keys, templates.group, limits, config=config, sites=sites).templates
 
 
