@@ -254,8 +254,11 @@ def _cost(config: Config) -> Cost:
 
 PRESETS = {
     "tiny": Config(network=SetTransformerConfig(layers=2, channels=48, heads=4)),
-    "small": Config(),
-    "base": Config(network=SetTransformerConfig(layers=4, channels=192, heads=8)),
+    "small": Config(network=SetTransformerConfig(dropout=0.25), substitutions=0.5),
+    "base": Config(
+        network=SetTransformerConfig(layers=4, channels=192, heads=8, dropout=0.25),
+        substitutions=0.5,
+    ),
 }
 
 OBEYS = frozenset(("groups", "allowed", "required", "amounts", "sites", "formula", "properties"))
