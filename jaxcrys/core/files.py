@@ -37,7 +37,7 @@ def atomic_path(path: Path | str) -> Generator[Path, None, None]:
         yield partial
         flush(partial)
         os.replace(partial, path)
-        flush(path.parent)
+        _sync(path.parent)  # the new name; what else lies there is not ours
     finally:
         shutil.rmtree(holder, ignore_errors=True)
 
@@ -45,11 +45,15 @@ def atomic_path(path: Path | str) -> Generator[Path, None, None]:
 def flush(path: Path) -> None:
     """Force a file, or a folder and all in it, to the disk."""
     for item in [*path.rglob("*"), path] if path.is_dir() else [path]:
-        handle = os.open(item, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(item)
+
+
+def _sync(item: Path) -> None:
+    handle = os.open(item, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sweep_partials(path: Path | str) -> None:

@@ -120,3 +120,11 @@ def test_json_keeps_order_and_letters(tmp_path):
 def test_sha256_is_that_of_the_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"\r\nabc")
     assert sha256(tmp_path / "a") == hashlib.sha256(b"\r\nabc").hexdigest()
+
+
+def test_what_lies_beside_is_left_alone(tmp_path):
+    """Files of others come and go while ours is written."""
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "gone").symlink_to(tmp_path / "nowhere")
+    write_text(tmp_path / "ours.txt", "whole")
+    assert (tmp_path / "ours.txt").read_text() == "whole"
