@@ -7,7 +7,7 @@ gives those of crystals of the same kind of formula, with the most similar eleme
     score = w log p(template | formula) - a √d,  or - b where it was not retrieved,
 
 d the mean distance of the elements from those that they replace. The weights make the true template
-of validation crystals most likely (``experiments/formulas.py``).
+of validation crystals most likely (``experiments/proposal_weights.py``).
 """
 
 import dataclasses
