@@ -2,11 +2,11 @@
 
     python experiments/proposal_weights.py --run RUN --val DATASET [--num 400] [--out FILE.json]
 
-What:     proposes templates for the formulas of validation crystals (``jaxcrys.sampling.proposals``)
-          and fits the three weights of the score, so that the true template is most likely among
-          those proposed (a conditional logit: softmax of the scores). Prints the weights, and in
-          how many the true template is among the first 1, 5 and 20: by the fitted score in five-fold
-          cross-validation, by the likelihood alone, and by the similarity of the elements alone.
+What:     proposes templates for the formulas of validation crystals (``sampling.proposals``) and
+          fits the three weights of the score, so that the true template is most likely among those
+          proposed (a conditional logit: softmax of the scores). Prints the weights, and in how many
+          the true template is among the first 1, 5 and 20: by the fitted score, cross-validated in
+          five folds, by the likelihood alone, and by the similarity of the elements alone.
 Data:     RUN is a run of orbit or wyformer; DATASET was not trained on.
 Expected: see README, 'Structure prediction from the formula alone'.
 """
