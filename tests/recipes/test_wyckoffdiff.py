@@ -104,6 +104,20 @@ def test_what_is_forbidden_never_occurs(transition):
     assert set(np.unique(made.species)) <= {0, 3, 8, 15}
 
 
+def test_elements_that_were_never_seen_are_drawn_only_if_asked_for():
+    config = dataclasses.replace(CONFIG, elements=(8, 14), sampler_steps=2, attempts=1)
+    params = constant_scores(single=0.0, several=-3.0)
+    draw = jax.jit(functools.partial(wyckoffdiff.draw, config=config, sites=20))
+    for allowed, expected in (
+        (range(1, 119), {0, 8, 14}),
+        ((8, 79), {0, 8}),
+        ((79,), {0, 79}),
+    ):
+        limits = only(groups=(62, 225), elements=allowed)
+        found = draw(params, sample_keys(0, np.arange(16)), jnp.zeros(16, jnp.int32), limits)
+        assert set(np.unique(found.templates.species)) == expected
+
+
 def test_draws_that_never_succeed_are_mended():
     draw = jax.jit(functools.partial(wyckoffdiff.draw, config=CONFIG, sites=3))
     limits = only(groups=(2, 225), elements=(8, 26))
