@@ -69,6 +69,8 @@ class Config:
         sampler_steps: jumps of the sampler from T to 0.
         attempts: most draws of a template.
         group_log_weights: log-probability of each group 1 to 230, from the training set.
+        elements: those of the training set; no others are drawn, unless the limits allow no other.
+            Empty: all.
         element_marginal: share of each element, 0 for none, on positions without free coordinates.
         count_marginal: share of each number of sites of an element on the other positions.
         augment: whether training shows equivalent descriptions.
@@ -82,6 +84,7 @@ class Config:
     sampler_steps: int = 100
     attempts: int = 10
     group_log_weights: tuple[float, ...] = group_prior.UNIFORM
+    elements: tuple[int, ...] = ()
     element_marginal: tuple[float, ...] | None = None
     count_marginal: tuple[float, ...] | None = None
     augment: bool = True
@@ -157,6 +160,7 @@ def fit(config: Config, crystals: Crystal) -> Config:
         config,
         network=dataclasses.replace(config.network, max_count=most),
         group_log_weights=fit_groups(np.asarray(crystals.group)),
+        elements=tuple(np.unique(crystals.species[crystals.wyckoff > 0]).tolist()),
         element_marginal=_shares(elements, ELEMENTS),
         count_marginal=_shares(counts, most + 1),
     )
@@ -256,7 +260,7 @@ def draw(
     own = jax.vmap(lambda key: streams(key, "group", "slots"))(keys)
     drawn = draw_groups(own["group"], config.group_log_weights, limits.groups)
     group = jnp.where(groups > 0, groups, drawn).astype(jnp.int32)
-    allowed = jnp.broadcast_to(jnp.asarray(limits.allowed), (len(keys), ELEMENTS))
+    allowed = jnp.broadcast_to(_known(limits.allowed, config), (len(keys), ELEMENTS))
 
     def attempt(index: jax.Array, number: jax.Array) -> Slots:
         fresh = jax.vmap(jax.random.fold_in)(own["slots"][index], number)
@@ -281,6 +285,13 @@ def draw(
         lattice=lattice_fixed(group).astype(jnp.float32),
     )
     return Drawn(blank, made.number, ~jnp.asarray(made.usable))
+
+
+def _known(allowed: Bool[ArrayLike, "*b 119"], config: Config) -> Bool[jax.Array, "*b 119"]:
+    """Of the elements that are allowed those of the training set, if there are any."""
+    seen = np.isin(np.arange(ELEMENTS), config.elements or np.arange(ELEMENTS))
+    known = jnp.asarray(allowed) & seen
+    return jnp.where(known.any(-1, keepdims=True), known, allowed)
 
 
 def _draw_slots(

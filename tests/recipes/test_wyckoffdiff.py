@@ -104,6 +104,20 @@ def test_what_is_forbidden_never_occurs(transition):
     assert set(np.unique(made.species)) <= {0, 3, 8, 15}
 
 
+def test_elements_that_were_never_seen_are_drawn_only_if_asked_for():
+    config = dataclasses.replace(CONFIG, elements=(8, 14), sampler_steps=2, attempts=1)
+    params = constant_scores(single=0.0, several=-3.0)
+    draw = jax.jit(functools.partial(wyckoffdiff.draw, config=config, sites=20))
+    for allowed, expected in (
+        (range(1, 119), {0, 8, 14}),
+        ((8, 79), {0, 8}),
+        ((79,), {0, 79}),
+    ):
+        limits = only(groups=(62, 225), elements=allowed)
+        found = draw(params, sample_keys(0, np.arange(16)), jnp.zeros(16, jnp.int32), limits)
+        assert set(np.unique(found.templates.species)) == expected
+
+
 def test_draws_that_never_succeed_are_mended():
     draw = jax.jit(functools.partial(wyckoffdiff.draw, config=CONFIG, sites=3))
     limits = only(groups=(2, 225), elements=(8, 26))
@@ -143,11 +157,16 @@ def test_crystals_with_too_many_equal_sites_do_not_count():
     crystals = random_crystals(9, sites=3, seed=2)
     sites = [(6, "a", (0.1 * n, 0.2, 0.3)) for n in range(3)]
     crowded = stack_crystals([build_crystal(1, sites, (4, 5, 6, 80, 90, 100))], capacity=3)
-    both = jax.tree.map(lambda a, b: np.concatenate([a, b]), crystals, crowded)
     params = wyckoffdiff.init(jax.random.key(0), CONFIG)
-    loss = functools.partial(wyckoffdiff.loss, config=CONFIG, shape=SHAPE)
-    plain, metrics = loss(params, jax.random.key(3), on_device(crystals))
-    found, same = loss(params, jax.random.key(3), on_device(both))
+    loss = jax.jit(functools.partial(wyckoffdiff.loss, config=CONFIG, shape=SHAPE))
+    (plain, metrics), (found, same) = (
+        loss(
+            params,
+            jax.random.key(3),
+            on_device(jax.tree.map(lambda a, b: np.concatenate([a, b]), crystals, last)),
+        )
+        for last in (jax.tree.map(np.zeros_like, crowded), crowded)
+    )
     assert float(found) == pytest.approx(float(plain), rel=1e-5)
     assert float(same["counts"][1]) == float(metrics["counts"][1]) == 9
 
