@@ -140,7 +140,11 @@ def test_real_archive(shared_data):
         ("t.csv", b"name\nA\n", "has no column 'cif', only name"),
         ("t.csv", b"", "has no column 'cif'"),
         ("t.csv", b"cif\n\xff\xfe\n", "cannot be read to its end"),
-        ("t.csv.gz", gzip.compress(b"cif\n" + bytes(1000))[:-9], "cannot be read to its end"),
+        (
+            "t.csv.gz",
+            gzip.compress(b"cif\n" + bytes(1000), mtime=0)[:-9],
+            "cannot be read to its end",
+        ),
         ("t.parquet", b"PAR1", "cannot be read to its end"),
         ("t.zip", b"PK", "cannot be read to its end"),
         ("t.json", b"[", "cannot be read to its end"),
