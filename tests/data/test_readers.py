@@ -21,6 +21,8 @@ from jaxcrys.data.readers import read_records
 
 CIF = to_cif(example_crystal(), name="salt")
 
+PACKED = gzip.compress(b"cif\n" + bytes(1000), mtime=0)
+
 
 def group_of(record) -> int:
     return int(from_arrays(*parse(record.kind, record.content)).group)
