@@ -33,3 +33,13 @@ def in_blocks(function: Callable[..., Any], *trees: Any, size: int) -> Any:
         rows = np.minimum(np.arange(start, start + size), count - 1)
         results.append(jax.device_get(function(*take(trees, rows))))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *results)
+
+
+def block_size(count: int, *, most: int, least: int = 32) -> int:
+    """Rows of a block for ``count`` rows: a power of two, so that few programs are compiled.
+
+    Example:
+        >>> block_size(50, most=512), block_size(3, most=512), block_size(9000, most=512)
+        (64, 32, 512)
+    """
+    return min(most, max(least, 1 << (count - 1).bit_length()))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxcrys.core.blocks import block_size
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Float, Int, Key
@@ -32,7 +33,7 @@ from jaxcrys.symmetry.tables import NUM_GROUPS
 from jaxcrys.symmetry.wyckoff import position_at
 
 BLOCK = 512
-"""Templates that are drawn together."""
+"""Templates that are drawn together at most."""
 
 
 class Programs(NamedTuple):
@@ -121,8 +122,9 @@ def complete_formula(
     begins = [reachable_states(composition, sites=sites) for composition in compositions]
     stacked = jax.tree.map(lambda *parts: np.stack(parts), *formulas)
     drawn = []
-    for first in range(0, len(owner), BLOCK):
-        rows = np.minimum(np.arange(first, first + BLOCK), len(owner) - 1)
+    size = block_size(len(owner), most=BLOCK)
+    for first in range(0, len(owner), size):
+        rows = np.minimum(np.arange(first, first + size), len(owner) - 1)
         block = _draw_block(
             params, keys[rows], take(stacked, owner[rows]), [begins[i] for i in owner[rows]],
             programs=_programs(config, sites), sites=sites,

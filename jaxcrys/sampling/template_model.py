@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcrys.core.blocks import in_blocks
+from jaxcrys.core.blocks import block_size, in_blocks
 from jaxcrys.core.elements import parse_formula
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.rng import sample_keys
@@ -23,7 +23,7 @@ from jaxcrys.sampling.wish import Wish, atoms_of, parse_template, sites_of
 from jaxcrys.symmetry.wyckoff import local_index
 
 BATCH = 256
-"""Templates that are drawn at a time."""
+"""Templates that are drawn at a time, at most."""
 
 STREAM = 0x7E3A
 """Tells the random numbers of a template from those of its geometry."""
@@ -60,7 +60,7 @@ def draw_templates(model: Model, wish: Wish, index: Int[np.ndarray, "b"], *, see
         return complete(model.params, _keys(seed, rows), given, limits, **asked)
 
     values = () if target is None else (target.values,)
-    return in_blocks(draw, index, *values, size=BATCH)
+    return in_blocks(draw, index, *values, size=block_size(len(index), most=BATCH))
 
 
 def log_probabilities(model: Model, templates: Crystal) -> Float[np.ndarray, "b"] | None:
