@@ -11,7 +11,13 @@ What:     trains wyformer on one half of DATA with formation energy, band gap an
           of templates with elements that the generator's half lacks; beside it the same without a
           target, and the error of the predictor on the crystals of TEST.
 Data:     mix_20, prepared: 2 × 4,359 and 1,000 crystals. Needs ``pip install '.[experiments]'``.
-Expected: see the table in the README.
+Time:     about fifteen minutes of training on one quiet core, five for the draws.
+Expected: the predictor's error on TEST is 0.11 eV/atom for the formation energy, 0.31 eV for the
+          band gap and 0.013 eV/atom for the energy above the hull, where the mean alone gives 0.75,
+          0.88 and 0.016: what it says of the last one tells little. Already after 500 steps, with
+          guidance 0 and 2, asked for -3 eV/atom the mean is -2.49 and -2.81, for 0 eV -0.32 and
+          -0.10 (without a target -1.03); asked for a gap of 0 eV 0.26 and 0.06, for 4 eV 2.2 and
+          3.6 (without 0.69). 96 to 99 % are new.
 
 Training can be interrupted; the same command goes on with it.
 """
