@@ -11,7 +11,14 @@ What:     trains wyformer on one half of DATA with formation energy, band gap an
           of templates with elements that the generator's half lacks; beside it the same without a
           target, and the error of the predictor on the crystals of TEST.
 Data:     mix_20, prepared: 2 × 4,359 and 1,000 crystals. Needs ``pip install '.[experiments]'``.
-Expected: see the table in the README.
+Time:     about fifteen minutes of training on one quiet core, five for the draws.
+Expected: the predictor's error on TEST is 0.11 eV/atom for the formation energy, 0.31 eV for the
+          band gap and 0.013 eV/atom for the energy above the hull, where the mean alone gives 0.75,
+          0.88 and 0.016: what it says of the last one tells little. With the checkpoint of step
+          1,000, the best, and guidance 0 and 2: asked for -3, -2, -1, 0 eV/atom the means are
+          -2.67, -1.89, -1.00, -0.28 and -3.01, -2.04, -0.96, -0.06 (without a target -1.03); for a
+          gap of 0, 1, 2, 4 eV 0.27, 1.27, 1.63, 2.36 and 0.04, 1.27, 1.76, 3.53 (without 0.73),
+          where a gap of 2 eV is met no nearer with guidance than without. 83 to 98 % are new.
 
 Training can be interrupted; the same command goes on with it.
 """
