@@ -3,9 +3,17 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import pytest
 
 from tests.models import train_orbit
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Let go of what a file compiled: a process with thousands of programs crashes in the end."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
