@@ -13,7 +13,7 @@ What:     draws crystals from each run (of a run of templates with a run of geom
           of LeMat-GenBench; compositions that smact's classic rules accept; the group as asked
           at 0.001 Å; seconds for a thousand, compiling included.
 Data:     TRAIN and TEST are datasets, or files that are prepared first.
-Expected: see README, 'New crystals'.
+Expected: no figures of a whole run yet.
 
 An interrupted call goes on where it stopped.
 """
