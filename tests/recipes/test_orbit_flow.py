@@ -10,6 +10,7 @@ import pytest
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.nn.orbit_net import OrbitNetConfig
+from jaxcrys.processes import unmasking
 from jaxcrys.processes.flow import Flow
 from jaxcrys.recipes import orbit_flow
 from jaxcrys.recipes.lattice_prior import to_standard
@@ -48,6 +49,7 @@ def drawn(monkeypatch, spread=1.0, **changes):
     batch = jax.tree.map(
         lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), CRYSTALS
     )
+    batch = dataclasses.replace(batch, lattice=jnp.zeros_like(batch.lattice))  # to be drawn
     found = orbit_flow.sample({}, sample_keys(0, np.arange(12)), batch, config=config, shape=SHAPE)
     return np.asarray(found.free), np.asarray(to_standard(found, CONFIG.prior))
 
@@ -111,12 +113,12 @@ def test_churn_moves_what_is_free_alone(monkeypatch):
 
 def test_all_none_or_a_part_of_the_elements_is_known_at_the_start():
     keys = jax.random.split(jax.random.key(0), 4000)
-    given = np.asarray(jax.vmap(lambda key: orbit_flow._given(key, jnp.ones(20, int)))(keys))
+    given = np.asarray(jax.vmap(lambda key: unmasking.given(key, jnp.ones(20, int)))(keys))
     share = given.mean(-1)
-    rest = 1 - orbit_flow.ALL_KNOWN - orbit_flow.NONE_KNOWN
+    rest = 1 - unmasking.ALL_KNOWN - unmasking.NONE_KNOWN
     ends = rest / 21  # a random part of 20 sites is empty, or all of them, as often as any other
-    assert (share == 1).mean() == pytest.approx(orbit_flow.ALL_KNOWN + ends, abs=0.03)
-    assert (share == 0).mean() == pytest.approx(orbit_flow.NONE_KNOWN + ends, abs=0.03)
+    assert (share == 1).mean() == pytest.approx(unmasking.ALL_KNOWN + ends, abs=0.03)
+    assert (share == 0).mean() == pytest.approx(unmasking.NONE_KNOWN + ends, abs=0.03)
     part = share[(share > 0) & (share < 1)]
     assert part.mean() == pytest.approx(0.5, abs=0.03)
     assert part.std() == pytest.approx(np.sqrt(1 / 12), abs=0.04)
