@@ -12,11 +12,10 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float
 from jaxcrys.crystal.primitive import PrimitiveCell
-from jaxcrys.nn.functional import masked_mean, pair_waves, time_embedding
+from jaxcrys.nn.functional import check_sizes, masked_mean, pair_waves, time_embedding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +41,7 @@ def validate(config: CSPNetConfig) -> None:
     Example:
         >>> validate(CSPNetConfig())
     """
-    for name in ("layers", "channels", "frequencies", "time_channels", "species"):
-        if getattr(config, name) < 1:
-            raise InputError(f"network.{name}", f"must be at least 1, got {getattr(config, name)}")
-    if config.time_channels % 2:
-        raise InputError("network.time_channels", f"must be even, got {config.time_channels}")
+    check_sizes(config, "layers", "channels", "frequencies", "time_channels", "species")
 
 
 @pytree
@@ -75,7 +70,7 @@ class CSPLayer(nn.Module):
         atoms: Float[ArrayLike, "b p c"],
         waves: Float[ArrayLike, "b p q w"],
         lattice: Float[ArrayLike, "b 6"],
-        sender_mask: Bool[ArrayLike, "b q"],
+        mask: Bool[ArrayLike, "b #p q"],
     ) -> Float[ArrayLike, "b p c"]:
         """Messages are an MLP of (receiver, sender, waves, lattice), averaged over senders.
 
@@ -91,7 +86,7 @@ class CSPLayer(nn.Module):
         pair = nn.Dense(self.channels, use_bias=False, name="waves")(waves)
         pair = pair + (receiver + cell[:, None, :])[:, :, None, :] + sender[:, None, :, :]
         message = nn.silu(nn.Dense(self.channels, name="message")(nn.silu(pair)))
-        mean = masked_mean(message, sender_mask[:, None, :])
+        mean = masked_mean(message, mask)
         update = nn.Dense(self.channels, name="update_in")(jnp.concatenate([hidden, mean], -1))
         return atoms + nn.silu(nn.Dense(self.channels, name="update_out")(nn.silu(update)))
 
@@ -123,7 +118,7 @@ class CSPNet(nn.Module):
         atoms = nn.Dense(config.channels, name="input")(atoms) + clock[:, None, :]
         for index in range(config.layers):
             layer = CSPLayer(config.channels, name=f"layer_{index}")
-            atoms = layer(atoms, waves, lattice, sender_mask)
+            atoms = layer(atoms, waves, lattice, sender_mask[:, None, :])
         atoms = nn.LayerNorm()(atoms)
         existing = cell.mask[..., None]
         pooled = masked_mean(atoms, cell.mask)

@@ -41,7 +41,7 @@ from jaxcrys.nn.equivariant import (
     invariant_norm,
     rms_norm,
 )
-from jaxcrys.nn.functional import time_embedding
+from jaxcrys.nn.functional import check_sizes, time_embedding
 from jaxcrys.symmetry.site_symmetry import SITE_SYMMETRIES, site_symmetry_id
 from jaxcrys.symmetry.tables import NUM_GROUPS
 
@@ -107,20 +107,10 @@ def validate(config: OrbitNetConfig) -> None:
         >>> validate(OrbitNetConfig())
     """
     positive = ("layers", "channels", "radial", "heads", "time_channels", "species", "degree")
-    for name in (*positive, "neighbours", "reach"):
-        if getattr(config, name) < 1:
-            raise InputError(f"network.{name}", f"must be at least 1, got {getattr(config, name)}")
-    if config.time_channels % 2:
-        raise InputError("network.time_channels", f"must be even, got {config.time_channels}")
+    check_sizes(config, *positive, "neighbours", "reach")
     for name in ("cutoff", "widest"):
         if not getattr(config, name) > 0:
             raise InputError(f"network.{name}", f"must be positive, got {getattr(config, name)}")
-    if not 0 <= config.dropout < 1:
-        raise InputError("network.dropout", f"must be 0 to below 1, got {config.dropout}")
-    if config.channels % config.heads:
-        raise InputError(
-            "network.heads", f"must divide the {config.channels} channels, got {config.heads}"
-        )
 
 
 @pytree

@@ -22,10 +22,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.formula import Formula
+from jaxcrys.nn.functional import check_sizes
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 from jaxcrys.symmetry.symmetry_bits import site_symmetry_bits
 from jaxcrys.symmetry.tables import NUM_GROUPS, NUM_POSITIONS
@@ -76,15 +76,7 @@ def validate(config: SetTransformerConfig) -> None:
     Example:
         >>> validate(SetTransformerConfig())
     """
-    for name in ("layers", "channels", "heads", "species"):
-        if getattr(config, name) < 1:
-            raise InputError(f"network.{name}", f"must be at least 1, got {getattr(config, name)}")
-    if config.channels % config.heads:
-        raise InputError(
-            "network.heads", f"must divide the {config.channels} channels, got {config.heads}"
-        )
-    if not 0 <= config.dropout < 1:
-        raise InputError("network.dropout", f"must be 0 to below 1, got {config.dropout}")
+    check_sizes(config, "layers", "channels", "heads", "species")
 
 
 @pytree
@@ -156,6 +148,25 @@ class SetTransformer(nn.Module):
             self.positions(known, group),
             self.elements(known[..., :-1, :], wyckoff),
         )
+
+    def whole(
+        self,
+        formula: Formula,
+        group: ArrayLike,
+        wyckoff: ArrayLike,
+        species: ArrayLike,
+        properties: ArrayLike | None = None,
+    ) -> jax.Array:
+        """What is known after all tokens."""
+        tokens, seen = self.begin(formula, properties)
+        sites = self.describe(wyckoff) + self.species(species)
+        tokens = jnp.concatenate([tokens, self.describe_group(group)[..., None, :], sites], -2)
+        there = jnp.pad(wyckoff > 0, [(0, 0), (1, 0)], constant_values=True)
+        seen = jnp.concatenate([seen, there], -1)
+        x = self.gather(nn.silu(jnp.where(seen[..., None], tokens, 0).sum(-2, keepdims=True)))
+        for block in self.blocks:
+            x = block(x, tokens, seen[:, None, None])
+        return self.norm(x[:, 0])
 
     def start(
         self, formula: Formula, further: int, properties: ArrayLike | None = None
@@ -349,6 +360,23 @@ def sequence_logits(
     return SetTransformer(config).apply(  # ty: ignore[invalid-explicit-return]
         params, formula, group, wyckoff, species, properties, rngs=rngs, method="sequence"
     )
+
+
+def read_sites(
+    config: SetTransformerConfig,
+    params: Any,
+    formula: Formula,
+    group: Int[ArrayLike, "b"],
+    wyckoff: Int[ArrayLike, "b s"],
+    species: Int[ArrayLike, "b s"],
+    *,
+    properties: Float[ArrayLike, "b p"] | None = None,
+) -> Float[jax.Array, "b c"]:
+    """What the network knows of whole sets of sites, which their order does not change."""
+    result = SetTransformer(config).apply(
+        params, formula, group, wyckoff, species, properties, method="whole"
+    )
+    return typing.cast(jax.Array, result)
 
 
 def start(

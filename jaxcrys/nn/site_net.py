@@ -1,9 +1,10 @@
 """A network on the sites of the asymmetric unit alone (after SymmCD, Levy et al., ICLR 2025).
 
 The layers are CSPNet's: every site receives messages from all sites through plane waves of the
-fractional difference of their representatives. Symmetry copies are not seen. As the group fixes
-the origin, sites also know where they lie, and which symmetry elements pass through them; and the
-crystal knows the operations of its group, axis by axis.
+fractional difference of their representatives; symmetry copies are not seen, but where edges to
+them are given in their place. As the group fixes the origin, sites also know where they lie, and
+which symmetry elements pass through them; and the crystal knows the operations of its group, axis
+by axis.
 """
 
 import dataclasses
@@ -14,11 +15,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.nn.cspnet import CSPLayer
-from jaxcrys.nn.functional import masked_mean, pair_waves, time_embedding
+from jaxcrys.nn.functional import check_sizes, masked_mean, pair_waves, plane_waves, time_embedding
+from jaxcrys.nn.image_edges import ImageEdges
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 
 
@@ -45,11 +46,7 @@ def validate(config: SiteNetConfig) -> None:
     Example:
         >>> validate(SiteNetConfig())
     """
-    for name in ("layers", "channels", "frequencies", "time_channels", "species"):
-        if getattr(config, name) < 1:
-            raise InputError(f"network.{name}", f"must be at least 1, got {getattr(config, name)}")
-    if config.time_channels % 2:
-        raise InputError("network.time_channels", f"must be even, got {config.time_channels}")
+    check_sizes(config, "layers", "channels", "frequencies", "time_channels", "species")
 
 
 @pytree
@@ -64,6 +61,7 @@ class Sites:
         frac: fractional coordinates of the representatives.
         place: coordinates, of period 1, that tell where a site lies.
         lattice: lattice coefficients in any normalisation.
+        images: edges to symmetry images; None for those between representatives.
     """
 
     group: Int[ArrayLike, "b"]
@@ -73,6 +71,7 @@ class Sites:
     frac: Float[ArrayLike, "b s 3"]
     place: Float[ArrayLike, "b s 3"]
     lattice: Float[ArrayLike, "b 6"]
+    images: ImageEdges | None = None
 
 
 @pytree
@@ -112,7 +111,7 @@ class SiteNet(nn.Module):
         clock = nn.Dense(channels, name="time")(time_embedding(time, config.time_channels))
         crystal = nn.Dense(channels, name="group")(nn.silu(group)) + clock
 
-        waves = pair_waves(sites.frac, sites.frac, frequencies=config.frequencies)
+        waves, mask = _edges(sites, config.frequencies)
         origin = jnp.zeros_like(sites.place[..., :1, :])
         place = pair_waves(sites.place, origin, frequencies=config.frequencies)[..., 0, :]
         hidden = nn.Embed(config.species, channels, name="species_in")(sites.species)
@@ -121,7 +120,7 @@ class SiteNet(nn.Module):
         hidden = nn.Dense(channels, name="input")(nn.silu(hidden))
         for index in range(config.layers):
             layer = CSPLayer(channels, name=f"layer_{index}")
-            hidden = layer(hidden, waves, sites.lattice, sites.occupied)
+            hidden = layer(hidden, waves, sites.lattice, mask)
         hidden = nn.LayerNorm()(hidden)
         existing = sites.occupied[..., None]
         pooled = masked_mean(hidden, sites.occupied)
@@ -131,6 +130,16 @@ class SiteNet(nn.Module):
             species=nn.Dense(config.species, name="species")(hidden) * existing,
             symmetry=nn.Dense(sites.symmetry.shape[-1], name="symmetry")(hidden) * existing,
         )
+
+
+def _edges(
+    sites: Sites, frequencies: int
+) -> tuple[Float[ArrayLike, "b s q w"], Bool[ArrayLike, "b #s q"]]:
+    """Plane waves of all edges, and which edges there are."""
+    if sites.images is None:
+        waves = pair_waves(sites.frac, sites.frac, frequencies=frequencies)
+        return waves, jnp.asarray(sites.occupied)[:, None, :]
+    return plane_waves(sites.images.difference, frequencies=frequencies), sites.images.mask
 
 
 def init_site_net(key: Key[jax.Array, ""], config: SiteNetConfig, *, features: int) -> Any:

@@ -21,10 +21,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.slots import ELEMENTS, Slots, sites_by_slot
-from jaxcrys.nn.functional import time_embedding
+from jaxcrys.nn.functional import check_sizes, time_embedding
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 from jaxcrys.symmetry.symmetry_bits import site_symmetry_bits
 from jaxcrys.symmetry.tables import NUM_GROUPS, NUM_POSITIONS
@@ -71,17 +70,7 @@ def validate(config: SlotNetworkConfig) -> None:
     Example:
         >>> validate(SlotNetworkConfig())
     """
-    for name in ("layers", "channels", "heads", "rank", "max_count", "time_channels"):
-        if getattr(config, name) < 1:
-            raise InputError(f"network.{name}", f"must be at least 1, got {getattr(config, name)}")
-    if config.channels % config.heads:
-        raise InputError(
-            "network.heads", f"must divide the {config.channels} channels, got {config.heads}"
-        )
-    if config.time_channels % 2:
-        raise InputError("network.time_channels", f"must be even, got {config.time_channels}")
-    if not 0 <= config.dropout < 1:
-        raise InputError("network.dropout", f"must be 0 to below 1, got {config.dropout}")
+    check_sizes(config, "layers", "channels", "heads", "rank", "max_count", "time_channels")
 
 
 class SlotNetwork(nn.Module):

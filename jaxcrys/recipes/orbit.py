@@ -23,7 +23,7 @@ from jaxcrys.processes.site_sequence import Limits
 from jaxcrys.recipes import orbit_flow, wyformer
 from jaxcrys.recipes.base import LogProb, Metrics, Params, Recipe
 from jaxcrys.recipes.properties import Property, Target
-from jaxcrys.recipes.template_likelihood import MOST_TERMS
+from jaxcrys.recipes.template_likelihood import MOST_SETS
 
 GEOMETRY = dataclasses.replace(orbit_flow.PRESETS["small"], species="given")
 
@@ -167,7 +167,7 @@ def likelihood(
     config: Config,
     formula_known: bool = False,
     equivalents: bool = False,
-    terms: int = MOST_TERMS,
+    terms: int = MOST_SETS,
 ) -> LogProb:
     """Log-probabilities of templates, the discrete part of a crystal."""
     return wyformer.template_log_prob(

@@ -24,14 +24,16 @@ from jaxcrys.nn.set_transformer import (
     element_logits,
     group_logits,
     position_logits,
+    read_sites,
     sequence_logits,
     start,
 )
 from jaxcrys.processes.categorical import normalise
-from jaxcrys.processes.site_sequence import log_prob
+from jaxcrys.processes.site_sequence import legal_choices, log_prob
 from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Params
 from jaxcrys.recipes.properties import Property, Target, any_known, standardise
+from jaxcrys.symmetry.wyckoff import local_index
 
 FORMULA_SLOTS = 8
 """Elements of a formula that the network reads at most."""
@@ -96,6 +98,50 @@ def sequence_log_prob(
     logs = _group_log_probs(_of_groups(groups, formula, properties, config), config)
     found = jnp.take_along_axis(logs, jnp.asarray(group)[:, None], -1)[:, 0]
     return found, *log_prob(*scores, group, wyckoff, species, allowed=allowed)
+
+
+def group_log_prob(
+    params: Params, formula: Formula, group: Int[ArrayLike, "b"], *, config: Config
+) -> Float[ArrayLike, "b"]:
+    """Log-probability of the group."""
+    _, hidden = start(config.network, params, formula, sites=0)
+    scores = _of_groups(group_logits(config.network, params, hidden), formula, None, config)
+    return jnp.take_along_axis(_group_log_probs(scores, config), group[:, None], -1)[:, 0]
+
+
+def next_log_prob(
+    params: Params,
+    formula: Formula,
+    group: Int[ArrayLike, "b"],
+    wyckoff: Int[ArrayLike, "b s"],
+    species: Int[ArrayLike, "b s"],
+    offered: tuple[Int[ArrayLike, "b m"], Int[ArrayLike, "b m"]],
+    *,
+    config: Config,
+) -> tuple[Float[ArrayLike, "b m"], Float[ArrayLike, "b"]]:
+    """Log-probability of each of several sites to come after a set of sites, and of stopping.
+
+    Args:
+        params: of the network.
+        formula: of the crystals, or unknown.
+        group: space groups.
+        wyckoff: positions of the set, with at least one empty slot.
+        species: their elements.
+        offered: positions and elements of the sites that may come; 0 where there are fewer.
+        config: settings.
+    """
+    hidden = read_sites(config.network, params, formula, group, wyckoff, species)
+    scores = position_logits(config.network, params, hidden, group)
+    logs = normalise(jnp.where(legal_choices(group, wyckoff, species), scores, -jnp.inf))
+    where = jnp.maximum(local_index(offered[0]), 0)
+    of_positions = jnp.take_along_axis(logs, where, -1)
+    repeated = jnp.broadcast_to(hidden[:, None], (*offered[0].shape, hidden.shape[-1]))
+    scores = element_logits(config.network, params, repeated, offered[0])
+    possible = elements_of(formula, scores.shape[-1]) | ~is_known(formula)[:, None]
+    possible = possible & (jnp.arange(scores.shape[-1]) > 0)
+    logs_of_elements = normalise(jnp.where(possible[:, None], scores, -jnp.inf))
+    of_elements = jnp.take_along_axis(logs_of_elements, offered[1][..., None], -1)[..., 0]
+    return of_positions + of_elements, logs[:, -1]
 
 
 def is_known(formula: Formula) -> Bool[ArrayLike, "b"]:

@@ -12,7 +12,8 @@ those of the representative, unconstrained. With ``sites="positions"`` it is the
 and nothing is decoded. With ``coordinates="free"`` the noise acts on the free coordinates: a site
 always carries three, of which its position uses as many as it has, and the rest are uniform, which
 the noise leaves as they are; so neither do the coordinates betray the position in training, nor is
-anything projected.
+anything projected. Then the noisy sites are those of a crystal, and with ``images`` messages come
+from the nearest symmetry images of each site in place of its representative.
 
 Where this differs from the published code: representatives are the first of the tables, their
 coordinates those of the data; k6 is standardised as the volume per atom; symmetry elements that no
@@ -33,7 +34,9 @@ from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.equivalents import random_equivalent
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.geometry.lattice import matrix_from_coefficients
 from jaxcrys.nn import site_net
+from jaxcrys.nn.image_edges import nearest_images
 from jaxcrys.nn.site_net import SiteNetConfig, Sites, init_site_net, run_site_net
 from jaxcrys.processes import discrete, gaussian, wrapped_normal
 from jaxcrys.processes.categorical import draw, normalise
@@ -89,6 +92,7 @@ class Config:
     Attributes:
         sites: how the symmetry of a site is written: as elements on axes, or as a position.
         coordinates: what the noise acts on: the representative, or the free coordinates.
+        images: of how many nearest images of each site messages come; 0 for its representative.
         network: size of the network.
         lattice_process: process of the free lattice coefficients.
         coordinate_process: process of the coordinates.
@@ -104,6 +108,7 @@ class Config:
 
     sites: Literal["axes", "positions"] = "axes"
     coordinates: Literal["representative", "free"] = "representative"
+    images: int = 0
     network: SiteNetConfig = SiteNetConfig()
     lattice_process: gaussian.MaskedGaussian = gaussian.MaskedGaussian(steps=STEPS, clip=10.0)
     coordinate_process: wrapped_normal.WrappedNormal = wrapped_normal.WrappedNormal(steps=STEPS)
@@ -147,6 +152,12 @@ def validate(config: Config) -> None:
     if config.coordinates == "free" and config.sites != "positions":
         raise InputError(
             "coordinates", "free coordinates are those of a position", 'set sites="positions"'
+        )
+    if config.images < 0:
+        raise InputError("images", f"must not be negative, got {config.images}")
+    if config.images and config.coordinates != "free":
+        raise InputError(
+            "images", "are those of free coordinates", 'set sites="positions", coordinates="free"'
         )
     if config.network.species != NUM_ELEMENTS + 1:
         raise InputError("network.species", f"must be {NUM_ELEMENTS + 1}")
@@ -287,10 +298,13 @@ def denoise(
     config: Config,
 ) -> Prediction:
     """Run the network on noisy asymmetric units."""
-    frac = state.coordinates
+    frac, images = state.coordinates, None
     if config.coordinates == "free":
-        wyckoff = position_at(frame.group[:, None], state.symmetry[..., 0])
-        frac = representative(wyckoff, jnp.where(free_mask(wyckoff), state.coordinates, 0))
+        crystals = _noisy_crystals(frame, state, config)
+        frac = representative(crystals.wyckoff, crystals.free)
+        if config.images:
+            matrix = matrix_from_coefficients(crystals.lattice)
+            images = nearest_images(crystals.wyckoff, crystals.free, matrix, count=config.images)
     seen = Sites(
         group=frame.group,
         occupied=frame.occupied,
@@ -299,6 +313,7 @@ def denoise(
         frac=frac,
         place=state.coordinates,
         lattice=state.lattice,
+        images=images,
     )
     said = run_site_net(config.network, params, seen, time.astype(jnp.float32))
     symmetry = config.description.answer(frame.group, said.symmetry)
@@ -308,6 +323,21 @@ def denoise(
         species=jnp.where(frame.log_species > -jnp.inf, said.species[..., 1:], -jnp.inf),
         symmetry=jnp.where(frame.log_symmetry > -jnp.inf, symmetry, -jnp.inf),
     )
+
+
+def _noisy_crystals(frame: Frame, state: State, config: Config) -> Crystal:
+    """The crystals that states of positions and free coordinates describe."""
+    wyckoff = position_at(frame.group[:, None], state.symmetry[..., 0])
+    wyckoff = jnp.where(frame.occupied, wyckoff, 0)
+    crystals = Crystal(
+        group=frame.group,
+        wyckoff=wyckoff,
+        species=jnp.where(frame.occupied, state.species + 1, 0),
+        free=jnp.where(free_mask(wyckoff), state.coordinates, 0),
+        lattice=state.lattice,
+    )
+    lattice = from_standard(state.lattice, crystals, config.lattice_mean, config.lattice_scale)
+    return dataclasses.replace(crystals, lattice=lattice)
 
 
 def _streams(keys: Key[jax.Array, "b"]) -> dict[str, jax.Array]:

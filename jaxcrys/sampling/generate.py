@@ -8,9 +8,10 @@ OUT/run.json             how they were made
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,9 @@ def _shown(
 def _record(
     model: Model, *, requests: Sequence[Request], draws: Draws, batch_size: int
 ) -> dict[str, Any]:
+    source = functools.cache(_source)  # many requests may name the same
     return {
-        "requests": [_described(request) for request in requests],
+        "requests": [_described(request, source) for request in requests],
         **dataclasses.asdict(draws),
         "batch_size": batch_size,
         "run": str(model.run),
@@ -164,11 +166,11 @@ def _record(
     }
 
 
-def _described(request: Request) -> dict[str, Any]:
+def _described(request: Request, source: Callable[[Path], Any]) -> dict[str, Any]:
     """What is asked for, without what is left open."""
     given = {name: value for name, value in vars(request.wish).items() if value is not None}
     if request.wish.templates_from is not None:
-        given["templates_from"] = _source(request.wish.templates_from)
+        given["templates_from"] = source(request.wish.templates_from)
     return {"name": request.name, "num": request.num, **given}
 
 

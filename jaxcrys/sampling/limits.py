@@ -1,5 +1,8 @@
 """What a wish allows a model of templates to draw, and whether that is possible at all."""
 
+import bisect
+from collections.abc import Callable
+
 import numpy as np
 
 from jaxcrys.core.elements import SYMBOLS
@@ -62,16 +65,23 @@ def limits_of(wish: Wish, sites: int) -> Limits:
 
 
 def amounts_of(wish: Wish, sites: int) -> Amounts | None:
-    """Numbers of atoms and sites that a wish allows."""
+    """Numbers of atoms and sites that a wish allows.
+
+    Raises:
+        InputError: if the model has not as many slots, or the template more or fewer sites.
+    """
     atoms, number = atoms_of(wish), sites_of(wish)
-    if wish.template is not None and number is None:
-        template = parse_template(wish.template)
-        number = (len(template.sites), sites if template.more else len(template.sites))
-    if atoms is None and number is None:
+    if atoms is None and number is None and wish.template is None:
         return None
     fewest, most = number or (1, sites)
     if fewest > sites:
         raise InputError("--sites", f"{fewest} are more than the {sites} that the model knows")
+    if wish.template is not None:
+        template = parse_template(wish.template)
+        given = len(template.sites)
+        fewest, most = max(fewest, given), min(most, sites if template.more else given)
+        if fewest > most:
+            raise InputError("--sites", f"is {wish.sites}, the --template has {given}")
     low, high = atoms or (1, MOST_ATOMS)
     return make_amounts(range(low, high + 1), sites=(fewest, min(most, sites)))
 
@@ -167,11 +177,14 @@ def _impossible(
         mends.append(f"groups that can: {ranges(np.flatnonzero(possible).tolist())}")
     wanted = np.isfinite(weights_of(wish))
     if atoms:
-        for low, high in _wider(atoms):
+
+        def feasible(low: int, high: int) -> bool:
             tables = make_amounts(range(low, high + 1), sites=number or (1, sites))
-            if (_possible(template, required, tables, sites) & wanted).any():
-                mends.append(f"the nearest number of atoms is {low if low < atoms[0] else high}")
-                break
+            return bool((_possible(template, required, tables, sites) & wanted).any())
+
+        nearest = _nearest(feasible, *atoms)
+        if nearest is not None:
+            mends.append(f"the nearest number of atoms is {nearest}")
     where = "--atoms" if wish.atoms else "--max-atoms" if wish.max_atoms else "--sites"
     where = where if atoms or number else "--elements-required"
     return InputError(
@@ -181,12 +194,14 @@ def _impossible(
     )
 
 
-def _wider(atoms: tuple[int, int]) -> list[tuple[int, int]]:
-    """Ranges of numbers of atoms that are one, two, ... wider at one end."""
-    low, high = atoms
-    up = [(low, high + step) for step in range(1, MOST_ATOMS)]
-    down = [(low - step, high) for step in range(1, low)]
-    return sorted([*up, *down], key=lambda pair: pair[1] - pair[0])[:200]
+def _nearest(feasible: Callable[[int, int], bool], low: int, high: int) -> int | None:
+    """The number nearest to a range that makes it feasible; wider ranges are no less feasible."""
+    up = MOST_ATOMS - high
+    more = bisect.bisect_left(range(up), True, lo=1, key=lambda step: feasible(low, high + step))
+    less = bisect.bisect_left(range(low), True, lo=1, key=lambda step: feasible(low - step, high))
+    found = [(step, number) for step, number, end in
+             ((more, high + more, up), (less, low - less, low)) if step < end]  # fmt: skip
+    return min(found)[1] if found else None
 
 
 def _written(numbers: tuple[int, int]) -> str:

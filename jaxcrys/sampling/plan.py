@@ -5,7 +5,9 @@ they are not 0; its coordinates are to be drawn, and its lattice where it is not
 """
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -18,6 +20,7 @@ from jaxcrys.core.rng import sample_keys, stream
 from jaxcrys.core.typing import ArrayLike, Float, Int
 from jaxcrys.crystal.buckets import fit_sites
 from jaxcrys.crystal.build import fit_lattice
+from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.storage import load_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.geometry.lattice import matrix_from_parameters
@@ -31,6 +34,7 @@ from jaxcrys.sampling.wish import (
     assignments,
     atoms_of,
     check_wish,
+    elements_of,
     lattice_of,
     parse_template,
     sites_of,
@@ -84,32 +88,40 @@ def make_plan(model: Model, requests: Sequence[Request], *, seed: int) -> Plan:
         if request.num < 1:
             raise InputError("--num", f"must be at least 1, got {request.num}")
         check_wish(request.wish)
-    parts, modes, logs, asked, first = [], [], [], [], 0
+    load = functools.cache(load_model)  # many requests may name the same run
+    parts, first = [], 0
     for request in requests:
         index = np.arange(first, first + request.num)
-        templates, log_prob, mode = _plan_one(model, request.wish, index, seed)
-        asked.append(_asked(model, request.wish, index, seed))
-        parts.append(_with_lattice(model, templates, request.wish))
-        logs.append(log_prob)
-        modes.append(mode)
+        drawing = _drawing_model(model, request.wish, load)
+        part = _plan_one(model, drawing, request.wish, index, seed)
+        parts.append(part._replace(templates=_with_lattice(model, part.templates, request.wish)))
         first += request.num
-    sites = max(part.wyckoff.shape[-1] for part in parts)
-    joined = jax.tree.map(
-        lambda *leaves: np.concatenate(leaves), *(fit_sites(part, sites) for part in parts)
-    )
-    _check_elements(model, joined)
+    templates = _below_each_other([part.templates for part in parts])
+    _check_elements(model, templates)
     numbers = np.repeat(np.arange(len(requests)), [request.num for request in requests])
-    return Plan(joined, numbers, np.concatenate(logs), _join_columns(asked, numbers), tuple(modes))
+    return Plan(
+        templates=templates,
+        request=numbers,
+        log_prob=np.concatenate([part.log_prob for part in parts]),
+        asked=_join_columns([part.asked for part in parts], numbers),
+        modes=tuple(part.mode for part in parts),
+    )
 
 
-def _asked(
-    model: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int
-) -> dict[str, Float[np.ndarray, "b"]]:
-    """The properties that samples of a request are drawn for."""
-    drawing = _drawing_model(model, wish)
-    if drawing is None or wish.properties is None:
-        return {}
-    return asked_columns(drawing, target_of(drawing, wish, index, seed=seed))
+class _Part(NamedTuple):
+    """The plan of one request."""
+
+    templates: Crystal
+    mode: str
+    log_prob: Float[np.ndarray, "b"]
+    asked: dict[str, Float[np.ndarray, "b"]]
+
+
+def _below_each_other(parts: Sequence[Crystal]) -> Crystal:
+    """Crystals joined, in as many slots as the widest have."""
+    sites = max(part.wyckoff.shape[-1] for part in parts)
+    wide = [fit_sites(part, sites) for part in parts]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *wide)
 
 
 def _join_columns(
@@ -124,26 +136,19 @@ def _join_columns(
 
 
 def _plan_one(
-    model: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int
-) -> tuple[Crystal, Float[np.ndarray, "b"], str]:
-    """Templates of one request, their log-probabilities, and the mode in words."""
-    unknown = np.full(len(index), np.nan)
-    drawing = _drawing_model(model, wish)
+    model: Model, drawing: Model | None, wish: Wish, index: Int[np.ndarray, "b"], seed: int
+) -> _Part:
+    """The plan of one request; ``drawing`` is the model that draws templates, if there is one."""
     template = None if wish.template is None else parse_template(wish.template)
     if template and not template.more:
         whole = all(number for _, number in template.sites)
         if whole or wish.formula or drawing is None:
-            _refuse_limits(wish)
             templates = _from_template(wish, _words(index, seed), model.config.sites)
+            _check_fixed(wish, take(templates, 0))
             elements = "as given" if whole else "of the formula" if wish.formula else "drawn"
-            return templates, unknown, f"template as given, elements {elements}"
+            return _undrawn(templates, f"template as given, elements {elements}")
     if drawing is not None:
-        templates = draw_templates(drawing, wish, index, seed=seed)
-        found = log_probabilities(drawing, templates)
-        what = "exact formula" if wish.formula else "new templates"
-        where = "this run" if drawing is model else str(drawing.run)
-        mode = f"{what}, drawn by {drawing.config.recipe} of {where}"
-        return templates, unknown if found is None else found, mode
+        return _drawn(drawing, wish, index, seed, where="this run" if drawing is model else "")
     if wish.formula is not None or template:
         raise InputError(
             "--formula" if wish.formula else "--template",
@@ -157,17 +162,67 @@ def _plan_one(
         references = load_crystals(wish.templates_from)
         chosen = take(references, index % len(references.group))
         templates = blank(chosen.group, chosen.wyckoff, chosen.species, model.config.sites)
-        return templates, unknown, f"templates and elements of {wish.templates_from}"
+        return _undrawn(templates, f"templates and elements of {wish.templates_from}")
     templates = _from_training(model, wish, index, seed)
-    return templates, unknown, "templates of the training set, elements drawn"
+    return _undrawn(templates, "templates of the training set, elements drawn")
 
 
-def _drawing_model(model: Model, wish: Wish) -> Model | None:
+def _undrawn(templates: Crystal, mode: str) -> _Part:
+    """The plan of a request whose templates no model has drawn."""
+    return _Part(templates, mode, np.full(len(templates.group), np.nan), {})
+
+
+def _drawn(
+    drawing: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int, *, where: str
+) -> _Part:
+    """The plan of a request whose templates a model draws."""
+    templates = draw_templates(drawing, wish, index, seed=seed)
+    log_prob = log_probabilities(drawing, templates)
+    what = "exact formula" if wish.formula else "new templates"
+    return _Part(
+        templates=templates,
+        mode=f"{what}, drawn by {drawing.config.recipe} of {where or drawing.run}",
+        log_prob=np.full(len(index), np.nan) if log_prob is None else log_prob,
+        asked=asked_columns(drawing, target_of(drawing, wish, index, seed=seed)),
+    )
+
+
+def _drawing_model(model: Model, wish: Wish, load: Callable[[Path], Model]) -> Model | None:
     """The model that draws templates: another run, this one, or none."""
     if wish.templates_from is not None:
         found = config_path(wish.templates_from).exists()
-        return load_model(wish.templates_from) if found else None
+        return load(wish.templates_from) if found else None
     return model if model.config.functions.complete is not None else None
+
+
+def _check_fixed(wish: Wish, template: Crystal) -> None:
+    """That a template which is fixed already keeps to the rest of the wish."""
+    occupied = template.wyckoff > 0
+    for option, asked, found in (
+        ("--max-atoms" if wish.max_atoms else "--atoms", atoms_of(wish),
+         int(num_primitive_atoms(template))),
+        ("--sites", sites_of(wish), int(occupied.sum())),
+    ):  # fmt: skip
+        if asked and not asked[0] <= found <= asked[1]:
+            raise InputError(option, f"does not allow the {found} of the --template")
+    if wish.properties is not None:
+        raise InputError("--properties", "says what to draw, the --template leaves nothing to draw")
+    open_elements = (occupied & (template.species == 0)).any()
+    allowed, required = elements_of(wish)
+    present = np.isin(np.arange(len(allowed)), template.species[occupied])
+    for option, value, broken in (
+        ("--chemical-system", wish.chemical_system, present & ~allowed),
+        ("--elements-required", wish.elements_required, required & ~present),
+    ):
+        if value is None:
+            continue
+        if open_elements:
+            raise InputError(
+                option, "needs a model of templates, where the --template leaves elements open",
+                "give --templates-from a run of wyformer, or a run of orbit",
+            )  # fmt: skip
+        if broken.any():
+            raise InputError(option, f"is {value}, the --template says otherwise")
 
 
 def _refuse_limits(wish: Wish) -> None:

@@ -28,6 +28,7 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.retrieval import Candidate, Retriever, retrieve
 from jaxcrys.recipes.base import Composition
 from jaxcrys.recipes.model import Model
+from jaxcrys.recipes.template_likelihood import USUAL_SETS
 
 STREAM = 0x5F0B
 """Tells the random numbers of proposals from others of the same seed."""
@@ -91,7 +92,7 @@ def propose(
     *,
     sources: Sources,
     seed: int,
-    terms: int = 8,
+    terms: int = USUAL_SETS,
 ) -> Proposals:
     """Templates for each formula; those of a formula depend on (seed, its number) alone.
 
@@ -101,7 +102,7 @@ def propose(
         formulas: what is asked for.
         sources: how many templates of each kind.
         seed: of the draws.
-        terms: of the sum for the likelihood (``recipes.template_likelihood``).
+        terms: sets of sites read for the likelihood (``recipes.template_likelihood``).
 
     Raises:
         InputError: if a formula cannot be read, or no group can hold it.

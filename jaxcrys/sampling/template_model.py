@@ -17,6 +17,7 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import Composition, get_recipe, recipe_names
 from jaxcrys.recipes.model import Model
 from jaxcrys.recipes.properties import Target
+from jaxcrys.recipes.template_likelihood import USUAL_SETS
 from jaxcrys.sampling.limits import limits_of, weights_of
 from jaxcrys.sampling.targets import target_of
 from jaxcrys.sampling.wish import Wish, atoms_of, parse_template, sites_of
@@ -27,9 +28,6 @@ BATCH = 256
 
 STREAM = 0x7E3A
 """Tells the random numbers of a template from those of its geometry."""
-
-TERMS = 64
-"""Orders over which the probability of a template is summed; of more, so many are drawn."""
 
 
 def draw_templates(model: Model, wish: Wish, index: Int[np.ndarray, "b"], *, seed: int) -> Crystal:
@@ -73,7 +71,7 @@ def log_probabilities(model: Model, templates: Crystal) -> Float[np.ndarray, "b"
         return None
     return likelihood(
         model.params, templates,
-        config=model.config.settings, formula_known=False, equivalents=True, terms=TERMS,
+        config=model.config.settings, formula_known=False, equivalents=True, terms=USUAL_SETS,
     ).log_prob  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from jaxcrys.nn.set_transformer import (
 )
 from jaxcrys.processes.site_sequence import Limits, legal_choices, no_limits
 from jaxcrys.recipes import wyformer
+from jaxcrys.recipes.site_model import sequence_log_prob
 from jaxcrys.recipes.template_likelihood import template_log_prob
 from jaxcrys.recipes.wyformer import FORMULA_SLOTS, unknown_formula
 from jaxcrys.symmetry.oracles import make_amounts
@@ -143,6 +144,25 @@ def test_probabilities_of_all_templates_sum_to_one(made):
             logs = logs - np.asarray(stop)
         total += np.exp(logs).sum()
     assert total == pytest.approx(1, abs=1e-4)
+
+
+def test_the_sum_is_that_over_all_orders(made):
+    """Order by order, from what the network says along each sequence."""
+    config, crystals, params = made
+    logs, exact = template_log_prob(params, crystals, config=config)
+    assert exact.all()
+    occupied = (np.asarray(crystals.wyckoff) > 0).sum(-1)
+    for row in [*np.flatnonzero(occupied == 3)[:3], int(occupied.argmax())]:
+        one = take(crystals, row)
+        pairs = list(zip(one.wyckoff.tolist(), one.species.tolist(), strict=True))
+        orders = sorted(set(itertools.permutations(pairs[: occupied[row]])))
+        sequences = np.array(orders, np.int32)
+        group = np.full(len(orders), one.group, np.int32)
+        parts = sequence_log_prob(
+            params, unknown_formula(len(orders)), group, sequences[..., 0], sequences[..., 1],
+            config=config,
+        )  # fmt: skip
+        assert logs[row] == pytest.approx(np.logaddexp.reduce(np.asarray(sum(parts))), abs=1e-4)
 
 
 def test_estimates_approach_the_sum(made):

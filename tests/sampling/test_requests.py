@@ -106,7 +106,9 @@ def random_wish(random):
         chosen = random.choice([2, 12, 14, 62, 123, 166, 194, 221, 225], 3, replace=False)
         wish["groups"] = ",".join(map(str, sorted(chosen)))
     if random.random() < 0.3:
-        wish["template"] = str(random.choice(["62: 4c O, ...", "225: 4a Na, ...", "14: 4e, ..."]))
+        wish["template"] = str(
+            random.choice(["62: 4c O, ...", "225: 4a Na, ...", "14: 4e, ...", "62: 4c, 4a Na"])
+        )
         wish.pop("groups", None)
     if random.random() < 0.3:
         wish["formula"] = str(random.choice(["NaO", "Na2O", "NaCl", "BaTiO3", "Al2O3"]))
@@ -155,6 +157,7 @@ def keeps(wish, crystal):
         assert int(crystal.group) == int(group)
         label, *element = rest.split(",")[0].split()
         assert crystal.wyckoff[0] == position_id(int(group), label)
+        assert "..." in wish.template or occupied.sum() == len(rest.split(","))
         if element:
             assert crystal.species[0] == atomic_number(element[0])
     if wish.chemical_system:
@@ -192,6 +195,8 @@ def test_a_lattice_that_is_asked_for(model, tmp_path):
         (Wish(formula="NaCl", groups="227", max_atoms=2), "groups that can, by smallest Z"),
         (Wish(formula="NaCl", atoms="3"), "the nearest are 2 and 4"),
         (Wish(sites="90"), "more than the"),
+        (Wish(template="225: 4a, 4b", sites="3"), "--sites: is 3, the --template has 2"),
+        (Wish(template="225: 4a, ...", atoms="1-3", sites="5"), "number of atoms is"),
         (Wish(formula="NaCl", sites="2"), "cannot be given with --formula"),
         (Wish(template="225: 4a, ...", formula="NaCl"), "needs its elements"),
         (Wish(template="225: 4a Na, ...", chemical_system="Li-O"), "Na is not in --chemical"),

@@ -132,6 +132,13 @@ def test_references_are_followed_in_order(model, tmp_path):
         (Wish(lattice="4,4,5,90,90,90", template="225: 4a Na"), "--lattice: diffcsp_pp draws it"),
         (Wish(chemical_system="Li-O"), "needs a model of templates"),
         (Wish(properties="gap=1"), "--properties: needs a model of templates"),
+        (Wish(template="225: 4a, 4b", sites="3-5"), "--sites: does not allow the 2 of the"),
+        (Wish(template="225: 4a Na", max_atoms=8, atoms="3"), "give one of them"),
+        (Wish(template="225: 4a Na, 4b Cl", atoms="3"), "--atoms: does not allow the 2 of the"),
+        (Wish(template="225: 4a Na", properties="gap=1"), "leaves nothing to draw"),
+        (Wish(template="225: 4a Na", chemical_system="Li-O"), "the --template says otherwise"),
+        (Wish(template="225: 4a Na", elements_required="O"), "the --template says otherwise"),
+        (Wish(template="225: 4a", elements_required="O"), "where the --template leaves elements"),
     ],
 )
 def test_impossible_wishes_are_named(model, wish, message):
