@@ -15,7 +15,7 @@ What:     draws crystals from each run (of a run of templates with a run of geom
 Data:     TRAIN and TEST are datasets, or files that are prepared first.
 Expected: no figures of a whole run yet.
 
-An interrupted call goes on where it stopped.
+An interrupted call goes on where it stopped, and does not tell the time of what it had begun.
 """
 
 import argparse
@@ -66,17 +66,21 @@ def main() -> None:
         templates, _, geometry = runs.partition("+")
         wish = Wish(templates_from=Path(templates)) if geometry else Wish()
         folder = given.out / f"{name}_{given.num}"
-        begin = time.monotonic()
+        fresh, begin = not folder.exists(), time.monotonic()
         generate(
             load_model(geometry or templates), folder, Request(wish, given.num),
             batch_size=given.batch_size, clash_steps=given.clash_steps,
             progress=TerminalProgress(),
         )  # fmt: skip
-        seconds = time.monotonic() - begin
+        timed = given.out / f"{name}_{given.num}_seconds.json"
+        if fresh:
+            write_json(timed, time.monotonic() - begin)
         results[name] = compare(load_crystals(folder), test, known)
         asked = [row["group"] == row["group_0.001"] for row in read_rows(folder)]
         results[name]["group as asked"] = round(float(np.mean(asked)), 4)
-        results[name]["seconds for 1,000"] = round(1000 * seconds / given.num, 1)
+        if timed.exists():  # not known of a call that was interrupted
+            seconds = json.loads(timed.read_text(encoding="utf-8"))
+            results[name]["seconds for 1,000"] = round(1000 * seconds / given.num, 1)
         show(name, results)
     write_json(given.out / f"results_{given.num}.json", results)
 

@@ -114,10 +114,11 @@ def legal_species(
     species: Int[ArrayLike, "*b s"],
     limits: Limits,
 ) -> Bool[ArrayLike, "*b 119"]:
-    """Which elements the newest site may have, the one without an element among ``wyckoff``."""
+    """Which elements the next may be of the sites that have none yet, one or several."""
     missing = missing_elements(species, limits.required)
+    others = ((wyckoff > 0) & (species == 0)).sum(-1) - 1
     room = (wyckoff == 0).sum(-1)
-    spare = _can_end(limits, group, wyckoff, missing.sum(-1), room)[..., None]
+    spare = _can_end(limits, group, wyckoff, missing.sum(-1) - others, room)[..., None]
     anything = jnp.asarray(limits.allowed) | jnp.asarray(limits.required)
     return jnp.where(spare, anything, missing) & (jnp.arange(anything.shape[-1]) > 0)
 

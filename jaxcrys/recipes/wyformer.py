@@ -60,8 +60,9 @@ class State:
     """A template in the making.
 
     Attributes:
-        wyckoff: positions so far, in the order in which they came.
-        species: their elements.
+        wyckoff: positions so far, in the order in which they came; those that were given are there
+            from the start.
+        species: their elements, 0 where they are still to be drawn.
         memory: of the network.
         hidden: what the network knows.
         open: whether it may go on.
@@ -210,8 +211,7 @@ def complete(
     memory, hidden = read_group(
         params, memory, group, config=config, sites=sites, guidance=guidance
     )
-    empty = jnp.zeros((len(group), sites), jnp.int32)
-    state = State(empty, empty, memory, hidden, jnp.ones(len(group), bool))
+    state = State(*map(jnp.asarray, given), memory, hidden, jnp.ones(len(group), bool))
 
     def one_site(state: State, index: jax.Array) -> tuple[State, None]:
         fixed, element = (jnp.take(values, index, axis=-1) for values in given)

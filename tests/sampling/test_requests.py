@@ -107,7 +107,15 @@ def random_wish(random):
         wish["groups"] = ",".join(map(str, sorted(chosen)))
     if random.random() < 0.3:
         wish["template"] = str(
-            random.choice(["62: 4c O, ...", "225: 4a Na, ...", "14: 4e, ...", "62: 4c, 4a Na"])
+            random.choice(
+                [
+                    "62: 4c O, ...",
+                    "225: 4a Na, ...",
+                    "14: 4e, ...",
+                    "62: 4c, 4a Na",
+                    "221: 1a, 3d, ...",
+                ]
+            )
         )
         wish.pop("groups", None)
     if random.random() < 0.3:
@@ -196,7 +204,7 @@ def test_a_lattice_that_is_asked_for(model, tmp_path):
         (Wish(formula="NaCl", atoms="3"), "the nearest are 2 and 4"),
         (Wish(sites="90"), "more than the"),
         (Wish(template="225: 4a, 4b", sites="3"), "--sites: is 3, the --template has 2"),
-        (Wish(template="225: 4a, ...", atoms="1-3", sites="5"), "number of atoms is"),
+        (Wish(template="225: 4a, ...", atoms="1-3", sites="3"), "number of atoms is 4"),
         (Wish(formula="NaCl", sites="2"), "cannot be given with --formula"),
         (Wish(template="225: 4a, ...", formula="NaCl"), "needs its elements"),
         (Wish(template="225: 4a Na, ...", chemical_system="Li-O"), "Na is not in --chemical"),
