@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -31,7 +32,12 @@ class ChunkStore:
 
     def __init__(self, folder: Path | str, key: str) -> None:
         self._folder = Path(folder)
+        self._key = key
         self._chunks = self._folder / key
+
+    def part(self, name: str) -> Self:
+        """A store for another sequence of pieces of the same work; discarded with this one."""
+        return type(self)(self._folder, f"{self._key}.{name}")
 
     def has(self, index: int) -> bool:
         """Whether piece ``index`` is finished."""

@@ -5,8 +5,10 @@ time the two whose union wastes the least, until few enough are left. What a cry
 costs depends on the network, so it is given as a function.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
+import jax
 import numpy as np
 
 from jaxcrys.core.errors import InputError
@@ -14,6 +16,9 @@ from jaxcrys.core.typing import Bool, Float, Int
 from jaxcrys.crystal.primitive import CellShape, num_primitive_atoms
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.symmetry.centring import centring_count
+
+WIDTHS = (4, 9, 20)
+"""Numbers of site slots that programs are compiled for; wider crystals have their own."""
 
 
 class Cost(Protocol):
@@ -94,6 +99,17 @@ def assign_shapes(crystals: Crystal, shapes: tuple[CellShape, ...]) -> Int[np.nd
     return np.argmax(fits, -1)
 
 
+def slot_widths(occupied: Int[np.ndarray, "b"]) -> Int[np.ndarray, "b"]:
+    """In how many slots, of a few choices, crystals of so many sites are held.
+
+    Example:
+        >>> slot_widths(np.array([1, 4, 5, 33])).tolist()
+        [4, 4, 9, 33]
+    """
+    choice = np.searchsorted(WIDTHS, occupied)
+    return np.where(occupied > WIDTHS[-1], occupied, np.append(WIDTHS, 0)[choice])
+
+
 def fit_sites(crystals: Crystal, sites: int) -> Crystal:
     """Crystals with another number of site slots, the occupied ones first and in their order.
 
@@ -135,3 +151,17 @@ def _sizes(crystals: Crystal) -> Int[np.ndarray, "b 3"]:
         centring_count(crystals.group),
     )
     return np.stack([np.asarray(size, np.int64) for size in sizes], -1)
+
+
+def join_crystals(batches: Sequence[Crystal]) -> Crystal:
+    """Batches below each other, in as many slots as the widest has.
+
+    Example:
+        >>> from jaxcrys.crystal import example_crystal, stack_crystals
+        >>> narrow, wide = (stack_crystals([example_crystal()], capacity=n) for n in (2, 5))
+        >>> join_crystals([narrow, wide]).wyckoff.shape
+        (2, 5)
+    """
+    sites = max(batch.wyckoff.shape[-1] for batch in batches)
+    wide = [fit_sites(batch, sites) for batch in batches]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *wide)

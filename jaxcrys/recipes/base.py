@@ -131,6 +131,16 @@ class Complete(Protocol):
         ...
 
 
+class Sizes(Protocol):
+    """How many sites a recipe draws, which some know before anything else is drawn."""
+
+    def __call__(
+        self, keys: Key[jax.Array, "b"], templates: Crystal, limits: Limits, *, config: Any
+    ) -> Int[jax.Array, "b"]:
+        """Number of sites of each sample that ``Complete`` draws with the same arguments."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Composition:
     """A formula, and what a template of it may be.
@@ -212,6 +222,7 @@ class Recipe(NamedTuple):
         properties: from the settings, the properties that were learned.
         sample: geometry in given templates; None where they are not needed.
         complete: templates from nothing; None where they must be given.
+        sizes: numbers of sites that ``complete`` draws, where they are known beforehand.
         compose: templates of exactly one formula; host side.
         likelihood: log-probabilities of templates; host side.
         misfit: denoising error of finished crystals, if candidates can be ranked by it.
@@ -232,6 +243,7 @@ class Recipe(NamedTuple):
     properties: Callable[[Any], tuple[Property, ...]] = lambda config: ()
     sample: Sample | None = None
     complete: Complete | None = None
+    sizes: Sizes | None = None
     compose: Compose | None = None
     likelihood: Likelihood | None = None
     misfit: Misfit | None = None

@@ -243,13 +243,7 @@ def complete(
         target: nothing is learned of properties.
     """
     del target
-    first = _streams(keys)
-    room = ((0, 0), (0, max(sites - templates.wyckoff.shape[-1], 0)))
-    given = dataclasses.replace(
-        templates,
-        wyckoff=jnp.pad(templates.wyckoff[:, :sites], room),
-        species=jnp.pad(templates.species[:, :sites], room),
-    )
+    first, given = _streams(keys), _in_slots(templates, sites)
     frame = _frame(first, given, limits, config)
     state = jax.vmap(prior, (None, 0, 0, 0))(config.processes, first, _blank(given, config), frame)
     grid = np.rint(np.linspace(STEPS, 0, config.sampler_steps + 1)).astype(np.int32)
@@ -287,6 +281,23 @@ def complete(
     )
     lattice = from_standard(state.lattice, drawn, config.lattice_mean, config.lattice_scale)
     return dataclasses.replace(drawn, lattice=lattice)
+
+
+def sizes(
+    keys: Key[jax.Array, "b"], templates: Crystal, limits: Limits, *, config: Config
+) -> Int[jax.Array, "b"]:
+    """Number of sites of each sample that :func:`complete` draws."""
+    return _frame(_streams(keys), templates, limits, config).occupied.sum(-1)
+
+
+def _in_slots(templates: Crystal, sites: int) -> Crystal:
+    """Templates in more slots or in fewer, of which those that are left out are empty."""
+    room = ((0, 0), (0, max(sites - templates.wyckoff.shape[-1], 0)))
+    return dataclasses.replace(
+        templates,
+        wyckoff=jnp.pad(templates.wyckoff[:, :sites], room),
+        species=jnp.pad(templates.species[:, :sites], room),
+    )
 
 
 def denoise(
@@ -431,5 +442,6 @@ RECIPE = Recipe(
     loss=loss,
     cost=_cost,
     complete=complete,
+    sizes=sizes,
     obeys=frozenset(("groups", "allowed")),
 )

@@ -27,6 +27,7 @@ import numpy as np
 from jaxcrys.core.blocks import block_size, in_blocks
 from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Float, Int
+from jaxcrys.crystal.buckets import slot_widths
 from jaxcrys.crystal.formula import Formula, formula_of
 from jaxcrys.crystal.protostructure import relabellings
 from jaxcrys.crystal.types import Crystal
@@ -52,9 +53,6 @@ BLOCK = 1024
 
 TEMPLATES = 256
 """Templates whose sets are held together."""
-
-WIDTHS = (4, 9, 20)
-"""Numbers of sites that programs are compiled for; larger templates have their own."""
 
 Sites = tuple[tuple[int, int], ...]
 """Pairs of position and atomic number."""
@@ -127,7 +125,7 @@ def _formulas(templates: Crystal, known: bool) -> Formula:
 
 def _by_width(occupied: Int[np.ndarray, "b"]) -> Iterator[tuple[int, Int[np.ndarray, "m"]]]:
     """Templates in sets of one number of slots, few at a time, so that memory stays small."""
-    widths = np.array([next((w for w in WIDTHS if w >= n), n) for n in occupied])
+    widths = slot_widths(occupied)
     for width in np.unique(widths):
         rows = np.flatnonzero(widths == width)
         for start in range(0, len(rows), TEMPLATES):

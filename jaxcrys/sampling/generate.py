@@ -28,7 +28,7 @@ from jaxcrys.crystal.storage import CRYSTALS_FILE
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.model import Model, config_path, load_model, model_to_json
 from jaxcrys.sampling.draw import Drawn, Draws, draw_batch, make_batches
-from jaxcrys.sampling.plan import Plan, Request, make_plan
+from jaxcrys.sampling.plan import Plan, Request, Work, make_plan
 from jaxcrys.sampling.report import read_rows, report_rows, write_report
 
 _COLUMNS = ("sample", "candidate", "score")
@@ -94,7 +94,7 @@ def generate(
         store.discard()
         return rows
 
-    plan = make_plan(model, requests, seed=seed)
+    plan = make_plan(model, requests, seed=seed, work=Work(store, progress))
     for request, mode in zip(requests, plan.modes, strict=True):
         progress.say(f"{request.name or 'generating'}: {request.num} crystals, {mode}")
     drawn = draw(

@@ -13,12 +13,14 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.elements import parse_formula
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys, stream
 from jaxcrys.core.typing import ArrayLike, Float, Int
-from jaxcrys.crystal.buckets import fit_sites
+from jaxcrys.crystal.buckets import join_crystals
 from jaxcrys.crystal.build import fit_lattice
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.storage import load_crystals
@@ -41,6 +43,9 @@ from jaxcrys.sampling.wish import (
 )
 from jaxcrys.symmetry.groups import lattice_fixed, symbol
 from jaxcrys.symmetry.wyckoff import multiplicity
+
+CHUNK = 1024
+"""Templates that are drawn before they are kept."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +81,21 @@ class Plan(NamedTuple):
     modes: tuple[str, ...]
 
 
-def make_plan(model: Model, requests: Sequence[Request], *, seed: int) -> Plan:
+class Work(NamedTuple):
+    """Where finished work is kept, and who is told how far it is.
+
+    Attributes:
+        store: of templates that are drawn already; None to draw all of them now.
+        progress: told how many there are.
+    """
+
+    store: ChunkStore | None = None
+    progress: Progress = Progress()
+
+
+def make_plan(
+    model: Model, requests: Sequence[Request], *, seed: int, work: Work | None = None
+) -> Plan:
     """The templates of all samples; sample i depends on (seed, i) and on its wish alone.
 
     Raises:
@@ -88,15 +107,17 @@ def make_plan(model: Model, requests: Sequence[Request], *, seed: int) -> Plan:
         if request.num < 1:
             raise InputError("--num", f"must be at least 1, got {request.num}")
         check_wish(request.wish)
+    work = work or Work()
     load = functools.cache(load_model)  # many requests may name the same run
     parts, first = [], 0
-    for request in requests:
+    for number, request in enumerate(requests):
         index = np.arange(first, first + request.num)
         drawing = _drawing_model(model, request.wish, load)
-        part = _plan_one(model, drawing, request.wish, index, seed)
+        own = work.store and work.store.part(f"templates_{number}")
+        part = _plan_one(model, drawing, request.wish, index, seed, work._replace(store=own))
         parts.append(part._replace(templates=_with_lattice(model, part.templates, request.wish)))
         first += request.num
-    templates = _below_each_other([part.templates for part in parts])
+    templates = join_crystals([part.templates for part in parts])
     _check_elements(model, templates)
     numbers = np.repeat(np.arange(len(requests)), [request.num for request in requests])
     return Plan(
@@ -117,13 +138,6 @@ class _Part(NamedTuple):
     asked: dict[str, Float[np.ndarray, "b"]]
 
 
-def _below_each_other(parts: Sequence[Crystal]) -> Crystal:
-    """Crystals joined, in as many slots as the widest have."""
-    sites = max(part.wyckoff.shape[-1] for part in parts)
-    wide = [fit_sites(part, sites) for part in parts]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *wide)
-
-
 def _join_columns(
     parts: Sequence[dict[str, Float[np.ndarray, "m"]]], request: Int[np.ndarray, "b"]
 ) -> dict[str, Float[np.ndarray, "b"]]:
@@ -136,7 +150,12 @@ def _join_columns(
 
 
 def _plan_one(
-    model: Model, drawing: Model | None, wish: Wish, index: Int[np.ndarray, "b"], seed: int
+    model: Model,
+    drawing: Model | None,
+    wish: Wish,
+    index: Int[np.ndarray, "b"],
+    seed: int,
+    work: Work,
 ) -> _Part:
     """The plan of one request; ``drawing`` is the model that draws templates, if there is one."""
     template = None if wish.template is None else parse_template(wish.template)
@@ -148,7 +167,8 @@ def _plan_one(
             elements = "as given" if whole else "of the formula" if wish.formula else "drawn"
             return _undrawn(templates, f"template as given, elements {elements}")
     if drawing is not None:
-        return _drawn(drawing, wish, index, seed, where="this run" if drawing is model else "")
+        here = drawing is model
+        return _drawn(drawing, wish, index, seed, work, where="this run" if here else "")
     if wish.formula is not None or template:
         raise InputError(
             "--formula" if wish.formula else "--template",
@@ -173,18 +193,40 @@ def _undrawn(templates: Crystal, mode: str) -> _Part:
 
 
 def _drawn(
-    drawing: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int, *, where: str
+    drawing: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int, work: Work, *, where: str
 ) -> _Part:
     """The plan of a request whose templates a model draws."""
-    templates = draw_templates(drawing, wish, index, seed=seed)
-    log_prob = log_probabilities(drawing, templates)
+    parts = []
+    with work.progress.bar("drawing templates", total=len(index)) as bar:
+        for number, start in enumerate(range(0, len(index), CHUNK)):
+            rows = index[start : start + CHUNK]
+            if work.store is None:
+                parts.append(_draw_chunk(drawing, wish, rows, seed))
+            else:
+                if not work.store.has(number):
+                    work.store.save(number, _draw_chunk(drawing, wish, rows, seed))
+                parts.append(work.store.load(number))
+            bar.advance(len(rows))
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    log_prob = joined.pop("log_prob")
     what = "exact formula" if wish.formula else "new templates"
     return _Part(
-        templates=templates,
+        templates=Crystal(**joined),
         mode=f"{what}, drawn by {drawing.config.recipe} of {where or drawing.run}",
-        log_prob=np.full(len(index), np.nan) if log_prob is None else log_prob,
+        log_prob=log_prob,
         asked=asked_columns(drawing, target_of(drawing, wish, index, seed=seed)),
     )
+
+
+def _draw_chunk(
+    drawing: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int
+) -> dict[str, np.ndarray]:
+    """Some of the templates of a request, and their log-probabilities."""
+    templates = draw_templates(drawing, wish, index, seed=seed)
+    log_prob = log_probabilities(drawing, templates)
+    return vars(templates) | {
+        "log_prob": np.full(len(index), np.nan) if log_prob is None else log_prob
+    }
 
 
 def _drawing_model(model: Model, wish: Wish, load: Callable[[Path], Model]) -> Model | None:

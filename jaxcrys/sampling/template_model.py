@@ -10,10 +10,13 @@ import numpy as np
 from jaxcrys.core.blocks import block_size, in_blocks
 from jaxcrys.core.elements import parse_formula
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Float, Int, Key
+from jaxcrys.crystal.buckets import fit_sites, join_crystals, slot_widths
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.processes.site_sequence import Limits
 from jaxcrys.recipes.base import Composition, get_recipe, recipe_names
 from jaxcrys.recipes.model import Model
 from jaxcrys.recipes.properties import Target
@@ -50,15 +53,40 @@ def draw_templates(model: Model, wish: Wish, index: Int[np.ndarray, "b"], *, see
         return _draw_formula(model, wish, index, target, seed=seed)
     sites = model.config.sites
     limits = limits_of(wish, sites)
-    complete = _completion(model.config.recipe, model.config.settings, sites)
 
-    def draw(rows: np.ndarray, *values: np.ndarray) -> Crystal:
+    def draw(complete: Any, rows: np.ndarray, *values: np.ndarray) -> Crystal:
         given = given_sites(wish, len(rows), sites)
         asked = {} if target is None else {"target": Target(*values, target.guidance)}
         return complete(model.params, _keys(seed, rows), given, limits, **asked)
 
     values = () if target is None else (target.values,)
-    return in_blocks(draw, index, *values, size=block_size(len(index), most=BATCH))
+    widths = _widths(model, wish, index, limits, seed)
+    drawn, rows = [], []
+    for width in np.unique(widths):
+        chosen = np.flatnonzero(widths == width)
+        complete = _completion(model.config.recipe, model.config.settings, int(width))
+        part = in_blocks(
+            functools.partial(draw, complete), index[chosen], *take(values, chosen),
+            size=block_size(len(chosen), most=BATCH),
+        )  # fmt: skip
+        drawn.append(part)
+        rows.append(chosen)
+    return take(fit_sites(join_crystals(drawn), sites), np.argsort(np.concatenate(rows)))
+
+
+def _widths(
+    model: Model, wish: Wish, index: Int[np.ndarray, "b"], limits: Limits, seed: int
+) -> Int[np.ndarray, "b"]:
+    """In how many slots each sample is drawn: few, where it is known that it has few sites."""
+    sites = model.config.sites
+    if model.config.functions.sizes is None:
+        return np.full(len(index), sites)
+    count = _counting(model.config.recipe, model.config.settings)
+
+    def of(rows: np.ndarray) -> jax.Array:
+        return count(_keys(seed, rows), given_sites(wish, len(rows), sites), limits)
+
+    return np.minimum(slot_widths(in_blocks(of, index, size=BATCH)), sites)
 
 
 def log_probabilities(model: Model, templates: Crystal) -> Float[np.ndarray, "b"] | None:
@@ -174,6 +202,13 @@ def largest_cell(model: Model) -> int:
 
 def _keys(seed: int, index: Int[np.ndarray, "b"]) -> Key[jax.Array, "b"]:
     return jax.vmap(jax.random.fold_in, (0, None))(sample_keys(seed, index), STREAM)
+
+
+@functools.cache
+def _counting(recipe: str, config: Any) -> Callable[..., jax.Array]:
+    sizes = get_recipe(recipe).sizes
+    assert sizes is not None
+    return jax.jit(functools.partial(sizes, config=config))
 
 
 @functools.cache

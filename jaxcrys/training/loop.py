@@ -15,7 +15,7 @@ from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import stream
 from jaxcrys.core.settings import to_json
-from jaxcrys.crystal.buckets import choose_shapes, fit_sites
+from jaxcrys.crystal.buckets import choose_shapes, join_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.mesh import data_mesh, replicate
 from jaxcrys.recipes.base import get_recipe, recipe_names
@@ -198,9 +198,7 @@ def _fit_model(
     held: Examples,
     config: TrainingConfig,
 ) -> ModelConfig:
-    sites = max(part.crystals.wyckoff.shape[-1] for part in (examples, held))
-    pair = (fit_sites(part.crystals, sites) for part in (examples, held))
-    both = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pair)
+    both = join_crystals([examples.crystals, held.crystals])
     settings = get_recipe(recipe).fit(settings, examples.crystals)
     condition = get_recipe(recipe).condition
     if names and condition is not None:
