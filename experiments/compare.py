@@ -66,7 +66,8 @@ def main() -> None:
         templates, _, geometry = runs.partition("+")
         wish = Wish(templates_from=Path(templates)) if geometry else Wish()
         folder = given.out / f"{name}_{given.num}"
-        fresh, begin = not folder.exists(), time.monotonic()
+        fresh = not (folder.exists() or folder.with_name(f".{folder.name}.work").exists())
+        begin = time.monotonic()
         generate(
             load_model(geometry or templates), folder, Request(wish, given.num),
             batch_size=given.batch_size, clash_steps=given.clash_steps,

@@ -197,6 +197,17 @@ def test_limits_are_kept(name, variant):
         assert (drawn.species == 8).any(-1).all()
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if get_recipe(name).sizes])
+def test_sizes_are_known_beforehand(name):
+    recipe, config, _, _, _ = make(name, "plain")
+    drawn = completed(name, "plain")[0](np.arange(COUNT))
+    keys = sample_keys(7, np.arange(COUNT))
+    sizes = jax.jit(functools.partial(recipe.sizes, config=config))
+    told = sizes(keys, nothing(COUNT, SITES), no_limits())
+    np.testing.assert_array_equal((drawn.wyckoff > 0).sum(-1), told)
+    assert len(set(told.tolist())) > 1
+
+
 @pytest.mark.parametrize(("name", "variant"), CASES)
 def test_what_is_given_stays(name, variant):
     _, _, crystals, _, _ = make(name, variant)

@@ -1,15 +1,18 @@
 """Templates from a trained model: within what is asked for, and then given geometry."""
 
+import jax
 import numpy as np
 import pytest
 
+from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
 from jaxcrys.crystal import load_crystals
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.recipes.model import load_model
+from jaxcrys.sampling import plan
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.limits import limits_of
-from jaxcrys.sampling.plan import Request
+from jaxcrys.sampling.plan import Request, Work, make_plan
 from jaxcrys.sampling.template_model import draw_templates
 from jaxcrys.sampling.wish import Wish
 from tests.models import train_small
@@ -49,6 +52,30 @@ def test_a_template_depends_on_its_number_alone(run):
     np.testing.assert_array_equal(many.species[:3], few.species)
     other = draw_templates(model, Wish(), np.arange(3), seed=6)
     assert (other.wyckoff != few.wyckoff).any()
+
+
+def test_templates_that_were_kept_are_not_drawn_again(run, tmp_path, monkeypatch):
+    """Of an interrupted call with two pieces, the second is missing."""
+    model, requests = load_model(run), [Request(Wish(), 12), Request(Wish(groups="225"), 20)]
+    whole = make_plan(model, requests, seed=4)
+    monkeypatch.setattr(plan, "CHUNK", 12)
+    store = ChunkStore(tmp_path / "work", "key")
+    make_plan(model, requests, seed=4, work=Work(store))
+    store.part("templates_1")._path(1).unlink()
+    drawn = []
+
+    def draw(model, wish, index, *, seed):
+        drawn.append(index.tolist())
+        return draw_templates(model, wish, index, seed=seed)
+
+    monkeypatch.setattr(plan, "draw_templates", draw)
+    again = make_plan(model, requests, seed=4, work=Work(store))
+    assert drawn == [list(range(24, 32))]
+    for found, expected in zip(
+        jax.tree.leaves(again.templates), jax.tree.leaves(whole.templates), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(again.log_prob, whole.log_prob, rtol=1e-5)
 
 
 def test_geometry_is_drawn_for_them(run, geometry, tmp_path):
