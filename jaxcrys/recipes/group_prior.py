@@ -1,5 +1,7 @@
 """The space group, drawn from its share of the training set, a little smoothed."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +9,8 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import ArrayLike, Float, Int, Key
 from jaxcrys.processes.categorical import draw, normalise
+from jaxcrys.recipes.census import SMOOTHING
 from jaxcrys.symmetry.tables import NUM_GROUPS
-
-SMOOTHING = 0.1
-"""Crystals that each group is given beside those it has, so that none is impossible."""
 
 UNIFORM = (-float(np.log(NUM_GROUPS)),) * NUM_GROUPS
 """Log-probabilities of groups 1 to 230 before there are data."""
@@ -39,7 +39,7 @@ def fit_groups(group: Int[np.ndarray, "b"]) -> tuple[float, ...]:
 
 def draw_groups(
     keys: Key[jax.Array, "b"],
-    log_weights: tuple[float, ...],
+    log_weights: Sequence[float] | Float[ArrayLike, "230"],
     wanted: Float[ArrayLike, "231"],
 ) -> Int[jax.Array, "b"]:
     """Draw a group for each key, by the weights and those that are wanted.
@@ -54,5 +54,5 @@ def draw_groups(
         >>> draw_groups(jax.random.split(jax.random.key(0), 2), UNIFORM, only).tolist()
         [62, 62]
     """
-    logits = normalise(jnp.asarray((-jnp.inf, *log_weights)) + wanted)
+    logits = normalise(jnp.pad(jnp.asarray(log_weights), (1, 0), constant_values=-jnp.inf) + wanted)
     return jax.vmap(draw)(keys, jnp.broadcast_to(logits, (len(keys), logits.shape[-1])))

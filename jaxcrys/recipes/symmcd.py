@@ -53,6 +53,7 @@ from jaxcrys.recipes.census import (
     site_shares,
 )
 from jaxcrys.recipes.factors import masks_of, weighted_loss
+from jaxcrys.recipes.group_prior import draw_groups
 from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
 from jaxcrys.recipes.properties import Target
 from jaxcrys.recipes.site_description import AXES, POSITIONS, Given, SiteDescription
@@ -373,9 +374,9 @@ def _frame_of(crystals: Crystal, config: Config) -> Frame:
 
 def _frame(keys: dict[str, jax.Array], given: Crystal, limits: Limits, config: Config) -> Frame:
     """Draw the group and the number of sites where they are not given."""
-    logits = normalise(jnp.asarray(log_of(group_shares(config.census)) + limits.groups))
-    logits = jnp.broadcast_to(logits, (len(given.group), logits.shape[-1]))
-    group = jnp.where(given.group > 0, given.group, jax.vmap(draw)(keys["group"], logits))
+    log_groups = log_of(group_shares(config.census))[1:]
+    drawn = draw_groups(keys["group"], log_groups, limits.groups)
+    group = jnp.where(given.group > 0, given.group, drawn)
     logits = jnp.asarray(log_of(site_shares(config.census)))[group]
     fits = jnp.arange(logits.shape[-1]) < given.wyckoff.shape[-1]
     number = 1 + jax.vmap(draw)(keys["sites"], normalise(jnp.where(fits, logits, -jnp.inf)))
