@@ -6,9 +6,12 @@ metals always valid. About a tenth of real crystals fail them.
 """
 
 import functools
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from jaxcrys.core.elements import SYMBOLS, parse_formula
 from jaxcrys.core.errors import InputError
 from jaxcrys.crystal.describe import formula
 from jaxcrys.crystal.expand import expand, num_atoms
@@ -67,17 +70,56 @@ def composition_valid(crystal: Crystal) -> bool:
 
 @functools.lru_cache(maxsize=100_000)
 def _smact_valid(reduced: str) -> bool:
+    counts = parse_formula(reduced)
+    known = [_element(SYMBOLS[number]) for number in counts]
+    if not all(known):  # smact has no data on the heaviest elements
+        return False
+    if len(counts) == 1 or all(element.metal for element in known if element):
+        return True
+    ions = [(element, n) for element, n in zip(known, counts.values(), strict=True) if element]
+    return _neutral_ions(ions)
+
+
+class _Element(NamedTuple):
+    """What smact knows of an element."""
+
+    metal: bool
+    electronegativity: float | None
+    states: tuple[int, ...]
+
+
+@functools.cache
+def _element(symbol: str) -> _Element | None:
     try:
-        from smact.screening import smact_validity
+        import smact
     except ModuleNotFoundError as error:
         raise InputError(
             "composition validity", "needs smact", "pip install 'jaxcrys[evaluation]'"
         ) from error
     try:
-        return bool(
-            smact_validity(
-                reduced, use_pauling_test=True, include_alloys=True, oxidation_states_set="smact14"
-            )
-        )
-    except KeyError:  # it has no data on the heaviest elements
+        element = smact.Element(symbol)
+    except KeyError:
+        return None
+    states = tuple(element.oxidation_states_smact14 or ())
+    return _Element(symbol in smact.metals, element.pauling_eneg, states)
+
+
+def _neutral_ions(ions: Sequence[tuple[_Element, int]]) -> bool:
+    """Whether states exist with no charge in all, each cation less electronegative than any anion.
+
+    smact tries all combinations of states, which takes minutes for eight elements. By the Pauling
+    test some value of electronegativity parts the cations from the anions; for each of them the
+    charges that can be reached are a set, which grows by one element at a time.
+    """
+    values = [element.electronegativity for element, _ in ions]
+    if any(value is None for value in values):
         return False
+    for cut in sorted({value for value in values if value is not None}):
+        charges = {0}
+        for (element, count), value in zip(ions, values, strict=True):
+            sign = 1 if value is not None and value < cut else -1
+            states = [count * state for state in element.states if sign * state >= 0]
+            charges = {charge + state for charge in charges for state in states}
+        if 0 in charges:
+            return True
+    return False

@@ -10,6 +10,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal import build_crystal, expand, num_atoms, stack_crystals
 from jaxcrys.crystal.convert import to_structure
+from jaxcrys.crystal.describe import formula
 from jaxcrys.evaluation import (
     check_symmetry,
     composition_valid,
@@ -101,6 +102,24 @@ def test_charge_neutrality():
     for number in (2, 112):  # of copernicium nothing is known
         species[1] = number
         assert not composition_valid(dataclasses.replace(RUTILE, species=species))
+
+
+def test_compositions_are_judged_as_smact_judges_them():
+    from smact.screening import smact_validity
+
+    random, verdicts = np.random.default_rng(0), []
+    for _ in range(400):
+        count = int(random.integers(1, 6))
+        chosen = random.choice(np.arange(1, 104), count, replace=False)
+        atoms = np.repeat(chosen, random.integers(1, 5, count))
+        sites = [(int(number), "a", random.random(3)) for number in atoms]
+        crystal = build_crystal(1, sites, (9, 9, 9, 80, 85, 95))
+        expected = smact_validity(
+            formula(crystal), include_alloys=True, oxidation_states_set="smact14"
+        )
+        assert composition_valid(crystal) == expected
+        verdicts.append(expected)
+    assert 50 < sum(verdicts) < 350
 
 
 @pytest.mark.parametrize("group", GROUPS)
