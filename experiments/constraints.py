@@ -56,13 +56,15 @@ def main() -> None:
         batch_size=128, progress=TerminalProgress(),
     )  # fmt: skip
     crystals = load_crystals(given.out / "crystals")
-    asked, kept = collections.Counter(), collections.Counter()
+    asked, kept, whole = collections.Counter(), collections.Counter(), 0
     for index in range(len(crystals.group)):
-        for part, fine in check(wishes[index // given.num], take(crystals, index)).items():
+        parts = check(wishes[index // given.num], take(crystals, index))
+        whole += all(parts.values())
+        for part, fine in parts.items():
             asked[part] += 1
             kept[part] += fine
     result = {part: {"crystals": asked[part], "kept": kept[part]} for part in sorted(asked)}
-    result["all"] = {"crystals": len(crystals.group), "requests": given.requests}
+    result["all"] = {"crystals": len(crystals.group), "kept": whole, "requests": given.requests}
     print(json.dumps(result, indent=2))
     write_json(given.out / "results.json", result)
 
@@ -122,9 +124,8 @@ def check(wish: Wish, crystal: Crystal) -> dict[str, bool]:
             [position_label(int(w)), SYMBOLS[z]]
             for w, z in zip(crystal.wyckoff[occupied], crystal.species[occupied], strict=True)
         ]
-        parts["template"] = int(crystal.group) == int(group) and all(
-            site[: len(words)] == words for words, site in zip(wanted, have, strict=False)
-        )
+        begins = [site[: len(words)] for words, site in zip(wanted, have, strict=False)]
+        parts["template"] = int(crystal.group) == int(group) and begins == wanted
     if wish.formula:
         found = structure.composition.reduced_composition
         parts["formula"] = found == Composition(wish.formula).reduced_composition
