@@ -13,7 +13,8 @@ What:     draws crystals from each run (of a run of templates with a run of geom
           of LeMat-GenBench; compositions that smact's classic rules accept; the group as asked
           at 0.001 Å; seconds for a thousand, compiling included.
 Data:     TRAIN and TEST are datasets, or files that are prepared first.
-Expected: no figures of a whole run yet.
+          Needs ``pip install '.[experiments]'``.
+Expected: see README, 'Crystals from nothing'.
 
 An interrupted call goes on where it stopped, and does not tell the time of what it had begun.
 """
