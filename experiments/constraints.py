@@ -7,7 +7,7 @@ What:     each request takes a random crystal of a dataset and asks for a random
           chemical system, elements that must occur, numbers of atoms and of sites, lattice. The
           crystals that come out are checked part by part, composition and lattice with pymatgen.
 Data:     RUN is a run of orbit; DATASET any, by preference one that it was not trained on.
-Expected: every part of every request in all crystals (12 requests of 4 crystals: 48 of 48).
+Expected: every part of every request in all crystals: 10,000 of 10,000, with 200 requests of 50.
 
 An interrupted call goes on where it stopped.
 """
