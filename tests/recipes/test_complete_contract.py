@@ -43,12 +43,7 @@ SMALL = {
     },
     "wyformer": {"network": {"layers": 1, "channels": 16, "heads": 2}},
 }
-VARIANTS = {
-    "symmcd": {
-        "positions": {"sites": "positions", "coordinates": "free"},
-        "images": {"sites": "positions", "coordinates": "free", "images": 2},
-    }
-}
+VARIANTS = {"symmcd": {"images": {"sites": "positions", "coordinates": "free", "images": 2}}}
 NAMES = [name for name in recipe_names(completes=True) if name != "orbit"]
 """Of orbit this half is wyformer."""
 
