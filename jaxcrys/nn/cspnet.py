@@ -59,6 +59,15 @@ class CSPNetOutput:
     logits: Float[ArrayLike, "b p z"]
 
 
+def embed_species(species: int, channels: int, *, name: str) -> nn.Embed:
+    """A vector for each element, of the size of the other inputs beside it.
+
+    Linen's default is smaller by √channels: next to plane waves and the time the elements would
+    hardly be seen, and not be learned for thousands of steps.
+    """
+    return nn.Embed(species, channels, embedding_init=nn.initializers.normal(1.0), name=name)
+
+
 class CSPLayer(nn.Module):
     """One round of messages between all pairs, with a residual update of the atoms."""
 
@@ -114,7 +123,7 @@ class CSPNet(nn.Module):
         senders, sender_mask = _senders(cell)
         waves = pair_waves(cell.frac, senders, frequencies=config.frequencies)
         clock = nn.Dense(config.channels, name="time")(time_embedding(time, config.time_channels))
-        atoms = nn.Embed(config.species, config.channels, name="species")(cell.species)
+        atoms = embed_species(config.species, config.channels, name="species")(cell.species)
         atoms = nn.Dense(config.channels, name="input")(atoms) + clock[:, None, :]
         for index in range(config.layers):
             layer = CSPLayer(config.channels, name=f"layer_{index}")

@@ -17,7 +17,7 @@ from flax import linen as nn
 
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
-from jaxcrys.nn.cspnet import CSPLayer
+from jaxcrys.nn.cspnet import CSPLayer, embed_species
 from jaxcrys.nn.functional import check_sizes, masked_mean, pair_waves, plane_waves, time_embedding
 from jaxcrys.nn.image_edges import ImageEdges
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
@@ -114,7 +114,7 @@ class SiteNet(nn.Module):
         waves, mask = _edges(sites, config.frequencies)
         origin = jnp.zeros_like(sites.place[..., :1, :])
         place = pair_waves(sites.place, origin, frequencies=config.frequencies)[..., 0, :]
-        hidden = nn.Embed(config.species, channels, name="species_in")(sites.species)
+        hidden = embed_species(config.species, channels, name="species_in")(sites.species)
         hidden = hidden + nn.Dense(channels, name="symmetry_in")(sites.symmetry)
         hidden = hidden + nn.Dense(channels, name="place")(place) + crystal[:, None, :]
         hidden = nn.Dense(channels, name="input")(nn.silu(hidden))
@@ -127,8 +127,8 @@ class SiteNet(nn.Module):
         return SiteNetOutput(
             vectors=nn.Dense(3, use_bias=False, name="vectors")(hidden) * existing,
             lattice=nn.Dense(6, use_bias=False, name="lattice")(pooled),
-            species=nn.Dense(config.species, name="species")(hidden) * existing,
-            symmetry=nn.Dense(sites.symmetry.shape[-1], name="symmetry")(hidden) * existing,
+            species=nn.Dense(config.species, name="species_logits")(hidden) * existing,
+            symmetry=nn.Dense(sites.symmetry.shape[-1], name="symmetry_logits")(hidden) * existing,
         )
 
 

@@ -76,7 +76,7 @@ class Config:
     )
     lattice_weight: float = 1.0
     free_weight: float = 1.0
-    species_weight: float = 0.1
+    species_weight: float = 1.0
     lattice_mean: tuple[float, ...] = (0.0,) * 6
     lattice_scale: tuple[float, ...] = (1.0,) * 6
     sampler_steps: int = STEPS

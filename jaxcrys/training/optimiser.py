@@ -17,8 +17,9 @@ import optax.contrib
 from jaxcrys.recipes.base import Params
 from jaxcrys.training.config import TrainingConfig
 
-LAST_LAYERS = ("logits",)
-"""Kernels that belong to Adam: their columns are classes, which are not alike."""
+LAST_LAYERS = "logits"
+"""How kernels that belong to Adam are named at the end: their columns are classes, which are not
+alike."""
 
 
 def learning_rate(config: TrainingConfig) -> optax.Schedule:
@@ -69,7 +70,7 @@ def kernels(params: Params) -> Any:
 
     def mark(path: tuple[Any, ...], leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
         names = [str(getattr(key, "key", key)) for key in path]
-        last = any(name in LAST_LAYERS for name in names)
+        last = any(name.endswith(LAST_LAYERS) for name in names)
         matrix = names[-1] == "kernel" and leaf.ndim == 2 and min(leaf.shape) > 1
         return optax.contrib.MuonDimensionNumbers() if matrix and not last else None
 
