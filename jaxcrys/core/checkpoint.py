@@ -45,7 +45,8 @@ class CheckpointStore:
     ) -> None:
         """Write named pytrees and the settings; the lowest ``loss`` makes the best checkpoint."""
         args = self._ocp.args
-        trees = {name: args.StandardSave(tree) for name, tree in items.items()}
+        # From the host: else each device writes its slice, and for each slice JAX compiles.
+        trees = {name: args.StandardSave(jax.device_get(tree)) for name, tree in items.items()}
         everything = args.Composite(**trees, **{_SETTINGS: args.JsonSave(settings)})
         self._manager.save(step, args=everything, metrics={"loss": loss}, force=True)
         self._manager.wait_until_finished()

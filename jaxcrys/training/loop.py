@@ -32,13 +32,7 @@ from jaxcrys.training.config import TrainingConfig, validate
 from jaxcrys.training.examples import Columns, Examples, describe_properties, make_examples
 from jaxcrys.training.metrics import MetricsFile, mean_metrics
 from jaxcrys.training.start import start_run
-from jaxcrys.training.state import (
-    TrainState,
-    init_state,
-    make_evaluation,
-    make_gradient,
-    make_update,
-)
+from jaxcrys.training.state import Programs, TrainState, init_state, make_programs
 
 T = TypeVar("T")
 
@@ -127,18 +121,16 @@ def train(
         first = int(state.step)
         log = MetricsFile(metrics_path(run), resume_step=first)
         started = time.monotonic()
-        programs = {}
+        programs = make_programs(model, config)
         if first < config.steps:
-            programs = _compile(make_gradient(model, config), state, batches, progress)
-        update = jax.jit(make_update(config), donate_argnames="state")
-        evaluate = jax.jit(make_evaluation(model), static_argnames="shape")
+            _compile(programs, state, batches, progress)
         window: list = []
         window_start = time.monotonic()
         with progress.bar("training", total=config.steps, done=first) as bar:
             for step in range(first, config.steps):
                 shape, batch = batches.at(step)
-                gradients, metrics = programs[shape](state, batch)
-                state = update(state, gradients)
+                gradients, metrics = programs.gradient(state, batch, shape=shape)
+                state = programs.update(state, gradients)
                 window.append(metrics)
                 done = step + 1
                 last = done == config.steps
@@ -149,7 +141,7 @@ def train(
                     window, window_start = [], time.monotonic()
                     bar.note(f"loss {means['loss']:.4f}")
                 if done % config.checkpoint_every == 0 or last:
-                    means = _validate(evaluate, state, held_out, config)
+                    means = _validate(programs.evaluate, state, held_out, config)
                     _finite(means, done, store)
                     log.write(step=done, split="validation", **means)
                     items = {"state": state, "ema": state.ema}
@@ -211,17 +203,12 @@ def _fit_model(
     )
 
 
-def _compile(
-    gradient: Callable, state: TrainState, batches: Batches, progress: Progress
-) -> dict[Any, Any]:
+def _compile(programs: Programs, state: TrainState, batches: Batches, progress: Progress) -> None:
     """Compile the gradient for each cell shape ahead, so that step times are honest."""
-    jitted = jax.jit(gradient, static_argnames="shape")
-    programs = {}
     with progress.bar("compiling", total=batches.order.num_shapes) as bar:
         for shape, example in batches.one_of_each():
-            programs[shape] = jitted.lower(state, example, shape=shape).compile()
+            jax.block_until_ready(programs.gradient(state, example, shape=shape))
             bar.advance()
-    return programs
 
 
 def _validate(

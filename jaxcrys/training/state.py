@@ -1,5 +1,7 @@
-"""The state of training, and the two halves of the step that advances it."""
+"""The state of training, and the programs that advance it and measure it."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +46,31 @@ def init_state(model: ModelConfig, config: TrainingConfig) -> TrainState:
         params=params,
         ema=jax.tree.map(jnp.copy, params),
         optimiser=optimiser(config).init(params),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """Compiled on their first call for each cell shape, or for all.
+
+    Attributes:
+        gradient: of :func:`make_gradient`.
+        update: of :func:`make_update`; it takes the state's memory.
+        evaluate: of :func:`make_evaluation`.
+    """
+
+    gradient: Callable[..., Any]
+    update: Callable[[TrainState, Params], TrainState]
+    evaluate: Callable[..., Metrics]
+
+
+@functools.lru_cache(maxsize=2)
+def make_programs(model: ModelConfig, config: TrainingConfig) -> Programs:
+    """The same ones for the same settings, so that going on with a run compiles nothing again."""
+    return Programs(
+        gradient=jax.jit(make_gradient(model, config), static_argnames="shape"),
+        update=jax.jit(make_update(config), donate_argnames="state"),
+        evaluate=jax.jit(make_evaluation(model), static_argnames="shape"),
     )
 
 
