@@ -200,7 +200,7 @@ class Likelihood(Protocol):
         config: Any,
         formula_known: bool = False,
         equivalents: bool = False,
-        terms: int = ...,
+        most_sets: int = ...,
     ) -> LogProb:
         """Sum over the orders of the sites, of one description or of all ``equivalents``."""
         ...

@@ -1,5 +1,6 @@
 """What recipes that fill templates share: which entries are free to change, and the whole loss."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import jax
@@ -39,6 +40,23 @@ def masks_of(crystals: Crystal) -> Masks:
         lattice=lattice_mask(crystals.group) & occupied.any(-1, keepdims=True),
         free=free_mask(crystals.wyckoff),
         species=occupied,
+    )
+
+
+def in_slots(templates: Crystal, sites: int) -> Crystal:
+    """Positions and elements in more slots or in fewer, of which those left out must be empty.
+
+    Example:
+        >>> from jaxcrys.crystal import example_crystal
+        >>> templates = jax.tree.map(lambda x: jnp.asarray(x)[None], example_crystal())
+        >>> in_slots(templates, 3).species.tolist()
+        [[11, 17, 0]]
+    """
+    room = ((0, 0), (0, max(sites - templates.wyckoff.shape[-1], 0)))
+    return dataclasses.replace(
+        templates,
+        wyckoff=jnp.pad(templates.wyckoff[:, :sites], room),
+        species=jnp.pad(templates.species[:, :sites], room),
     )
 
 

@@ -167,12 +167,12 @@ def likelihood(
     config: Config,
     formula_known: bool = False,
     equivalents: bool = False,
-    terms: int = MOST_SETS,
+    most_sets: int = MOST_SETS,
 ) -> LogProb:
     """Log-probabilities of templates, the discrete part of a crystal."""
     return wyformer.template_log_prob(
         params["templates"], templates, config=config.templates,
-        formula_known=formula_known, equivalents=equivalents, terms=terms,
+        formula_known=formula_known, equivalents=equivalents, most_sets=most_sets,
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ from jaxcrys.recipes.census import (
     log_of,
     site_shares,
 )
-from jaxcrys.recipes.factors import masks_of, weighted_loss
+from jaxcrys.recipes.factors import in_slots, masks_of, weighted_loss
 from jaxcrys.recipes.group_prior import draw_groups
 from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
 from jaxcrys.recipes.properties import Target
@@ -244,7 +244,7 @@ def complete(
         target: nothing is learned of properties.
     """
     del target
-    first, given = _streams(keys), _in_slots(templates, sites)
+    first, given = _streams(keys), in_slots(templates, sites)
     frame = _frame(first, given, limits, config)
     state = jax.vmap(prior, (None, 0, 0, 0))(config.processes, first, _blank(given, config), frame)
     grid = np.rint(np.linspace(STEPS, 0, config.sampler_steps + 1)).astype(np.int32)
@@ -289,16 +289,6 @@ def sizes(
 ) -> Int[jax.Array, "b"]:
     """Number of sites of each sample that :func:`complete` draws."""
     return _frame(_streams(keys), templates, limits, config).occupied.sum(-1)
-
-
-def _in_slots(templates: Crystal, sites: int) -> Crystal:
-    """Templates in more slots or in fewer, of which those that are left out are empty."""
-    room = ((0, 0), (0, max(sites - templates.wyckoff.shape[-1], 0)))
-    return dataclasses.replace(
-        templates,
-        wyckoff=jnp.pad(templates.wyckoff[:, :sites], room),
-        species=jnp.pad(templates.species[:, :sites], room),
-    )
 
 
 def denoise(

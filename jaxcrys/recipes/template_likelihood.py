@@ -77,7 +77,7 @@ def template_log_prob(
     config: Config,
     formula_known: bool = False,
     equivalents: bool = False,
-    terms: int = MOST_SETS,
+    most_sets: int = MOST_SETS,
     seed: int = 0,
 ) -> LogProb:
     """Log-probabilities of templates as sets of sites.
@@ -88,7 +88,7 @@ def template_log_prob(
         config: settings of the recipe; temperatures are not applied.
         formula_known: whether the model is told the formula of each.
         equivalents: whether to count all descriptions of the same crystals, or the given one only.
-        terms: how many sets the network reads at most for one template.
+        most_sets: how many sets the network reads at most for one template.
         seed: of what is drawn where there are more.
     """
     templates = jax.tree.map(np.asarray, templates)
@@ -100,7 +100,7 @@ def template_log_prob(
     exact = np.zeros(len(found), bool)
     for width, rows in _by_width((templates.wyckoff > 0).sum(-1)):
         chosen = [
-            _sums(take(templates, row), equivalents, terms, np.random.default_rng([seed, row]))
+            _sums(take(templates, row), equivalents, most_sets, np.random.default_rng([seed, row]))
             for row in rows
         ]
         sums = [each for own, _ in chosen for each in own]

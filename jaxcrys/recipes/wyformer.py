@@ -34,7 +34,7 @@ from jaxcrys.processes.site_sequence import Limits, legal_choices, legal_species
 from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.exact_formula import complete_formula
-from jaxcrys.recipes.factors import weighted_loss
+from jaxcrys.recipes.factors import in_slots, weighted_loss
 from jaxcrys.recipes.group_prior import fit_groups
 from jaxcrys.recipes.properties import Target, any_known, fit_properties, tell_some
 from jaxcrys.recipes.site_model import (
@@ -207,11 +207,12 @@ def complete(
     memory, scores = begin(params, keys, formula, config=config, sites=sites, target=target)
     drawn = jnp.argmax(scores + limits.groups, -1)
     group = jnp.where(templates.group > 0, templates.group, drawn)
-    given = (templates.wyckoff[:, :sites], templates.species[:, :sites])
+    templates = in_slots(templates, sites)
+    given = (templates.wyckoff, templates.species)
     memory, hidden = read_group(
         params, memory, group, config=config, sites=sites, guidance=guidance
     )
-    state = State(*map(jnp.asarray, given), memory, hidden, jnp.ones(len(group), bool))
+    state = State(*given, memory, hidden, jnp.ones(len(group), bool))
 
     def one_site(state: State, index: jax.Array) -> tuple[State, None]:
         fixed, element = (jnp.take(values, index, axis=-1) for values in given)

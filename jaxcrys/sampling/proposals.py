@@ -92,7 +92,7 @@ def propose(
     *,
     sources: Sources,
     seed: int,
-    terms: int = USUAL_SETS,
+    most_sets: int = USUAL_SETS,
 ) -> Proposals:
     """Templates for each formula; those of a formula depend on (seed, its number) alone.
 
@@ -102,7 +102,7 @@ def propose(
         formulas: what is asked for.
         sources: how many templates of each kind.
         seed: of the draws.
-        terms: sets of sites read for the likelihood (``recipes.template_likelihood``).
+        most_sets: sets of sites read for the likelihood (``recipes.template_likelihood``).
 
     Raises:
         InputError: if a formula cannot be read, or no group can hold it.
@@ -116,7 +116,7 @@ def propose(
         raise InputError(
             "formula", f"no template was found for {formulas[0]}", "let the model draw some"
         )
-    return _scored(model, found, terms)
+    return _scored(model, found, most_sets)
 
 
 def best_proposals(found: Proposals, *, keep: int) -> Int[np.ndarray, "m"]:
@@ -225,7 +225,7 @@ def known_templates(
     ]
 
 
-def _scored(model: Model, found: list[dict[str, _Found]], terms: int) -> Proposals:
+def _scored(model: Model, found: list[dict[str, _Found]], most_sets: int) -> Proposals:
     rows = [
         (request, label, known) for request, own in enumerate(found) for label, known in own.items()
     ]
@@ -237,7 +237,7 @@ def _scored(model: Model, found: list[dict[str, _Found]], terms: int) -> Proposa
     if likelihood is not None:
         log_prob = likelihood(
             model.params, templates,
-            config=model.config.settings, formula_known=True, equivalents=True, terms=terms,
+            config=model.config.settings, formula_known=True, equivalents=True, most_sets=most_sets,
         ).log_prob  # fmt: skip
     return Proposals(
         templates=templates,

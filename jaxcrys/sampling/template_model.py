@@ -99,7 +99,7 @@ def log_probabilities(model: Model, templates: Crystal) -> Float[np.ndarray, "b"
         return None
     return likelihood(
         model.params, templates,
-        config=model.config.settings, formula_known=False, equivalents=True, terms=USUAL_SETS,
+        config=model.config.settings, formula_known=False, equivalents=True, most_sets=USUAL_SETS,
     ).log_prob  # fmt: skip
 
 

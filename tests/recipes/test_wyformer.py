@@ -171,11 +171,11 @@ def test_estimates_approach_the_sum(made):
     exact, _ = template_log_prob(params, chosen, config=config)
     several = (np.asarray(chosen.wyckoff) > 0).sum(-1) > 1
     assert several.any()
-    one, known = template_log_prob(params, chosen, config=config, terms=1)
+    one, known = template_log_prob(params, chosen, config=config, most_sets=1)
     assert (known == ~several).all()
     means = np.mean(
         [
-            np.exp(template_log_prob(params, chosen, config=config, terms=1, seed=i)[0] - exact)
+            np.exp(template_log_prob(params, chosen, config=config, most_sets=1, seed=i)[0] - exact)
             for i in range(60)
         ],
         axis=0,
@@ -255,9 +255,8 @@ def test_equivalent_descriptions_are_shown_in_training():
     )
     params = wyformer.init(jax.random.key(0), config)
     many = on_device(jax.tree.map(lambda x: np.repeat(x, 1000, 0), crystals))
-    shown, _ = wyformer.loss(
-        params, jax.random.key(0), many, config=config, shape=SHAPE, training=True
-    )
+    loss = functools.partial(wyformer.loss, config=config, shape=SHAPE)
+    shown, _ = jax.jit(functools.partial(loss, training=True))(params, jax.random.key(0), many)
     every = on_device(jax.tree.map(lambda x: np.repeat(x, 100, 0), others))
-    wanted, _ = wyformer.loss(params, jax.random.key(1), every, config=config, shape=SHAPE)
+    wanted, _ = jax.jit(loss)(params, jax.random.key(1), every)
     assert float(shown) == pytest.approx(float(wanted), rel=0.03)
