@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from tests.models import train_orbit
+from tests.models import train_orbit, train_small
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,6 +35,18 @@ def shared_rows(shared_data: Path) -> Callable[[str, int], list[dict[str, str]]]
         return every[:: max(1, len(every) // count)][:count]
 
     return rows
+
+
+@pytest.fixture(scope="session")
+def given_run(tmp_path_factory):
+    """A run of diffcsp_pp that has learned nothing, for known elements."""
+    return train_small(tmp_path_factory.mktemp("given") / "run", species="given")
+
+
+@pytest.fixture(scope="session")
+def generated_run(tmp_path_factory):
+    """Likewise, for elements that are drawn."""
+    return train_small(tmp_path_factory.mktemp("generated") / "run", species="generated")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ CONFIG = TrainingConfig(
     warmup_steps=2,
     checkpoint_every=10,
     log_every=5,
-    max_shapes=2,
+    optimiser="adam",
+    max_shapes=1,
 )
 
 
@@ -49,8 +50,7 @@ def train_templates(folder: Path) -> Path:
 def train_orbit(folder: Path) -> Path:
     """A run of orbit, joined from two halves of ten steps."""
     tiny = get_recipe("orbit_flow").presets["tiny"]
-    network = dataclasses.replace(tiny.network, layers=1, channels=16, heads=2)
-    settings = dataclasses.replace(tiny, species="given", network=network, flow=Flow(steps=3))
+    settings = dataclasses.replace(tiny, species="given", network=NETWORK, flow=Flow(steps=3))
     geometry = folder.with_name(f"{folder.name}_geometry")
     train(
         geometry, random_crystals(60, seed=1), recipe="orbit_flow", settings=settings, config=CONFIG

@@ -14,7 +14,7 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.training.start import start_run
 from tests.crystals import random_crystals
 
-KILLS = 2
+KILLS = 1
 
 
 @pytest.fixture(scope="module")

@@ -25,12 +25,19 @@ from jaxcrys.training import TrainingConfig
 from jaxcrys.training.loop import TrainingFailed, TrainingResult
 
 SETTINGS = {
-    "network": {"layers": 1, "channels": 8, "heads": 2, "radial": 6, "time_channels": 8},
+    "network": {
+        "kind": "cspnet",
+        "layers": 1,
+        "channels": 8,
+        "frequencies": 4,
+        "time_channels": 8,
+    },
     "flow": {"steps": 2},
     "species": "generated",
 }
 TRAINING = {
     "steps": 4,
+    "optimiser": "adam",
     "batch_size": 8,
     "warmup_steps": 1,
     "checkpoint_every": 2,

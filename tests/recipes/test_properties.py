@@ -13,6 +13,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.crystal.formula import formula_of
 from jaxcrys.crystal.primitive import CellShape
+from jaxcrys.nn import CSPNetConfig
 from jaxcrys.nn.set_transformer import (
     SetTransformerConfig,
     add_group,
@@ -30,7 +31,7 @@ from jaxcrys.recipes.properties import Target, fit_properties, standardise, tell
 from jaxcrys.recipes.site_model import FORMULA_SLOTS, unknown_formula
 from tests.crystals import random_crystals
 
-NETWORK = SetTransformerConfig(layers=2, channels=16, heads=2, dropout=0.0)
+NETWORK = SetTransformerConfig(layers=1, channels=16, heads=2, dropout=0.0)
 SHAPE = CellShape(sites=4, atoms=24, images=4)
 NAMES = ("gap", "energy")
 COUNT = 24
@@ -270,14 +271,15 @@ def test_elements_stay_where_a_property_is_told(made):
 def test_orbit_passes_them_to_its_templates(made):
     config, _, values, _ = made
     settings = get_recipe("orbit").presets["tiny"]
-    settings = dataclasses.replace(settings, templates=dataclasses.replace(config, properties=()))
+    geometry = dataclasses.replace(settings.geometry, network=CSPNetConfig(layers=1, channels=8))
+    plain = dataclasses.replace(config, properties=())
+    settings = dataclasses.replace(settings, templates=plain, geometry=geometry)
     settings = orbit.condition(settings, NAMES, values)
     assert orbit.RECIPE.properties(settings) == config.properties
     params = orbit.init(jax.random.key(0), settings)
     keys, target = sample_keys(0, np.arange(8)), targets(8, 1.0, -1.0, guidance=1.0)
-    drawn = orbit.complete(
-        params, keys, empty(8), no_limits(), config=settings, sites=4, target=target
-    )
+    complete = jax.jit(functools.partial(orbit.complete, config=settings, sites=4))
+    drawn = complete(params, keys, empty(8), no_limits(), target=target)
     wanted = completed(settings.templates, params["templates"], 8, target)
     np.testing.assert_array_equal(drawn.species, wanted.species)
 

@@ -20,14 +20,13 @@ from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.symmetry import load_tables
 from tests.crystals import random_crystals
-from tests.models import train_small
 
 NUM = 24
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return load_model(train_small(tmp_path_factory.mktemp("model") / "run", species="generated"))
+def model(generated_run):
+    return load_model(generated_run)
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +105,9 @@ def test_a_sample_does_not_depend_on_the_others(model, made, tmp_path):
         np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-4)
 
 
-def test_candidates_are_ranked_and_the_best_kept(tmp_path):
+def test_candidates_are_ranked_and_the_best_kept(given_run, tmp_path):
     """Of three candidates two are kept; the first of all is the one drawn without candidates."""
-    model = load_model(train_small(tmp_path / "run", species="given"))
+    model = load_model(given_run)
     save_crystals(tmp_path / "asked.npz", random_crystals(5, sites=2, seed=4))
     wish = Wish(templates_from=tmp_path / "asked.npz")
     asked, settings = Request(wish, 5), {"seed": 2, "batch_size": 4}
@@ -207,8 +206,8 @@ def test_template_larger_than_any_in_training(model, tmp_path):
     assert row["atoms"] == 192
 
 
-def test_structure_prediction_needs_elements(tmp_path):
-    given = load_model(train_small(tmp_path / "run", species="given"))
+def test_structure_prediction_needs_elements(given_run, tmp_path):
+    given = load_model(given_run)
     with pytest.raises(InputError, match="elements given"):
         generate(given, tmp_path / "out", Request(num=2))
 

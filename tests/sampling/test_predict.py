@@ -17,7 +17,6 @@ from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources, best_proposals, propose, score_of
 from jaxcrys.sampling.report import read_rows
-from tests.models import train_small
 
 SOURCES = Sources(drawn=8, retrieved=5, max_atoms=10)
 
@@ -114,8 +113,8 @@ def test_known_templates_keep_the_geometry_of_their_parent(model, tmp_path):
     assert np.abs(drawn.lattice[0] - parent.lattice).max() > 1e-3
 
 
-def test_known_templates_alone_need_no_model_of_templates(tmp_path):
-    geometry = load_model(train_small(tmp_path / "run", species="given"))
+def test_known_templates_alone_need_no_model_of_templates(given_run, tmp_path):
+    geometry = load_model(given_run)
     name = formula(take(geometry.templates, 0))
     only_known = Prediction(keep=2, candidates=1, sources=Sources(0, 5, 400))
     rows = predict(geometry, tmp_path / "out", [name], settings=only_known)

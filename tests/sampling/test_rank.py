@@ -16,7 +16,6 @@ from jaxcrys.sampling import rank
 from jaxcrys.sampling.rank import best_first, distance, scores
 from jaxcrys.symmetry import degrees_of_freedom
 from tests.crystals import random_crystals
-from tests.models import train_small
 
 RUTILE = build_crystal(136, [(22, "a"), (8, "f", (0.305,))], (4.594, 4.594, 2.959, 90, 90, 90))
 
@@ -60,8 +59,8 @@ def test_other_descriptions_of_a_crystal_are_no_distance_away():
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return load_model(train_small(tmp_path_factory.mktemp("rank") / "run", species="given"))
+def model(given_run):
+    return load_model(given_run)
 
 
 def test_what_most_candidates_agree_on_comes_first(model, monkeypatch):

@@ -15,7 +15,6 @@ from jaxcrys.sampling.limits import limits_of
 from jaxcrys.sampling.plan import Request, Work, make_plan
 from jaxcrys.sampling.template_model import draw_templates
 from jaxcrys.sampling.wish import Wish
-from tests.models import train_small
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +23,8 @@ def run(orbit_run):
 
 
 @pytest.fixture(scope="module")
-def geometry(tmp_path_factory):
-    return load_model(train_small(tmp_path_factory.mktemp("geometry") / "run", species="given"))
+def geometry(given_run):
+    return load_model(given_run)
 
 
 def test_templates_meet_the_wish(run):

@@ -17,16 +17,14 @@ from jaxcrys.sampling.plan import Request, make_plan
 from jaxcrys.sampling.wish import Wish, assignments, parse_template
 from jaxcrys.symmetry import load_tables, positions_of
 from tests.crystals import random_crystals
-from tests.models import train_small
 
 TRAINING = random_crystals(40, seed=2)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(generated_run):
     """A recipe of geometry alone, whose templates are those of the training set or are given."""
-    run = train_small(tmp_path_factory.mktemp("run") / "run", species="generated")
-    return dataclasses.replace(load_model(run), templates=TRAINING)
+    return dataclasses.replace(load_model(generated_run), templates=TRAINING)
 
 
 def planned(model, wish, num, seed=0):

@@ -11,7 +11,6 @@ from jaxcrys.sampling.plan import Request, make_plan
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.training.join import join
 from tests.crystals import random_crystals
-from tests.models import train_small
 
 
 def half_of(run, name):
@@ -41,13 +40,12 @@ def test_temperatures_are_set_on_validation_crystals(orbit_run, tmp_path):
     assert found.config.settings.templates == wanted != half.config.settings
 
 
-def test_what_does_not_fit_is_refused(orbit_run, tmp_path):
+def test_what_does_not_fit_is_refused(orbit_run, given_run, tmp_path):
     templates, geometry = half_of(orbit_run, "templates"), half_of(orbit_run, "geometry")
     with pytest.raises(InputError, match="exists"):
         join(templates, geometry, orbit_run)
     with pytest.raises(InputError, match="is a run of orbit_flow, not of wyformer"):
         join(geometry, templates, tmp_path / "new")
-    other = train_small(tmp_path / "other", species="given")
     with pytest.raises(InputError, match="is a run of diffcsp_pp, not of orbit_flow"):
-        join(templates, other, tmp_path / "new")
+        join(templates, given_run, tmp_path / "new")
     assert not (tmp_path / "new").exists()
