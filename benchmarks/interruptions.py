@@ -33,7 +33,8 @@ from jaxcrys.training.metrics import read_metrics
 
 JAXCRYS = (sys.executable, "-c", "from jaxcrys.cli.main import main; main()")
 SETTINGS = (
-    '{"network": {"layers": 1, "channels": 8, "heads": 2, "time_channels": 8}, '
+    '{"network": {"kind": "cspnet", "layers": 1, "channels": 8, "frequencies": 4, '
+    '"time_channels": 8}, '
     '"flow": {"steps": 10}, "species": "generated"}'
 )
 RUN_NAMES = {"config.json", "templates.npz", "metrics.jsonl", "checkpoints"}
@@ -65,7 +66,7 @@ def tasks(work: Path, *, rows: int, steps: int, samples: int) -> list[Task]:
         write_table(table, rows)
     training = (
         f"--preset tiny --steps {steps} --batch-size 8 --checkpoint-every 10 --log-every 5 "
-        "--warmup-steps 5 --max-shapes 1"
+        "--warmup-steps 5 --max-shapes 1 --optimiser adam"
     )
     return [
         Task("prepare", ("prepare", str(table), "--workers", "2"), folder_differences),

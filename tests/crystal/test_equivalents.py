@@ -19,6 +19,7 @@ from jaxcrys.symmetry.normalisers import (
     polar_axes,
 )
 from tests.crystals import exact_crystal, random_crystal, random_crystals
+from tests.devices import on_device
 
 
 def cell_of(crystal):
@@ -91,9 +92,7 @@ def test_jit_and_batches_agree_with_numpy():
     index = random.integers(0, num_descriptions(crystals.group, mirror=True))
     shift = random.random((64, 3))
     expected = redescribe(crystals, index, shift=shift)
-    single = jax.tree.map(
-        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), crystals
-    )
+    single = on_device(crystals)
     found = jax.jit(redescribe)(single, index, shift=jnp.asarray(shift, jnp.float32))
     np.testing.assert_array_equal(found.wyckoff, expected.wyckoff)
     np.testing.assert_array_equal(found.group, expected.group)

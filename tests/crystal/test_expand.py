@@ -24,6 +24,7 @@ from jaxcrys.symmetry import (
     positions_of,
 )
 from jaxcrys.symmetry.groups import constrain_lattice
+from tests.devices import on_device
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 
@@ -49,12 +50,6 @@ def one_site_per_position() -> Crystal:
         species=np.ones_like(ids)[:, None],
         free=np.where(dead, 0, rng.random((1731, 3)))[:, None],
         lattice=constrain_lattice(k, group),
-    )
-
-
-def on_device(crystal: Crystal) -> Crystal:
-    return jax.tree.map(
-        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), crystal
     )
 
 

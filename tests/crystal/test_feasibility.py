@@ -18,6 +18,7 @@ from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.evaluation import check_symmetry
 from jaxcrys.symmetry import operations
 from tests.crystals import random_crystal
+from tests.devices import on_device
 
 GROUPS = (1, 2, 14, 36, 62, 99, 136, 148, 160, 166, 194, 225)
 
@@ -31,12 +32,6 @@ def crowded(count=4):
         crystal.lattice[5] -= 0.6
         crystals.append(crystal)
     return stack_crystals(crystals, capacity=4)
-
-
-def single(crystals):
-    return jax.tree.map(
-        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), crystals
-    )
 
 
 CROWDED = crowded()
@@ -75,12 +70,12 @@ def test_energy_is_the_sum_over_pymatgens_neighbours():
             for near in structure.get_neighbors(site, 4.0)
         )
         shape = GraphShape(atoms=SHAPE.atoms, neighbours=80, reach=2)
-        found = float(clash_energy(single(crystal), shape))
+        found = float(clash_energy(on_device(crystal), shape))
         assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def test_most_clashes_go_and_symmetry_stays():
-    after = jax.tree.map(np.asarray, remove_clashes(single(CROWDED), SHAPE, steps=200))
+    after = jax.tree.map(np.asarray, remove_clashes(on_device(CROWDED), SHAPE, steps=200))
     validate(after)
     np.testing.assert_array_equal(after.wyckoff, CROWDED.wyckoff)
     before_bad = sum(violation(take(CROWDED, i)) > 0.05 for i in range(len(CROWDED.group)))
@@ -97,7 +92,7 @@ def test_most_clashes_go_and_symmetry_stays():
 
 
 def test_what_does_not_clash_is_left_alone():
-    salt = single(stack_crystals([example_crystal()] * 2))
+    salt = on_device(stack_crystals([example_crystal()] * 2))
     shape = GraphShape(atoms=2)
     moved = remove_clashes(salt, shape)
     np.testing.assert_array_equal(moved.free, salt.free)
@@ -105,7 +100,7 @@ def test_what_does_not_clash_is_left_alone():
 
 
 def test_derivatives_are_finite_differences():
-    crystal = single(take(CROWDED, slice(3, 4)))
+    crystal = on_device(take(CROWDED, slice(3, 4)))
 
     def energy(free):
         return clash_energy(dataclasses.replace(crystal, free=free), SHAPE).sum()

@@ -15,15 +15,10 @@ from jaxcrys.crystal.orbit_graph import GraphShape, envelope, orbit_graph
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.symmetry.orbits import representative
 from tests.crystals import exact_crystal, random_crystals
+from tests.devices import on_device
 
 NEIGHBOURS = 12
 GROUPS = (1, 2, 5, 14, 38, 62, 70, 88, 99, 122, 146, 160, 166, 187, 194, 198, 216, 225, 227, 230)
-
-
-def single(crystals):
-    return jax.tree.map(
-        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), crystals
-    )
 
 
 @functools.lru_cache
@@ -31,16 +26,23 @@ def jitted(shape, cutoff=8.0):
     return jax.jit(functools.partial(orbit_graph, shape=shape, cutoff=cutoff))
 
 
+@functools.cache
 def small_crystal(group):
     """Atoms keep 0.4 Å apart."""
     return exact_crystal(np.random.default_rng(group), group=group, sites=2)
 
 
+@functools.cache
+def graph_of(group):
+    """Of a small crystal; all in one shape, for one program."""
+    atoms = max(int(num_primitive_atoms(small_crystal(g))) for g in GROUPS)
+    shape = GraphShape(atoms=atoms, neighbours=NEIGHBOURS, reach=2)
+    return jax.tree.map(np.asarray, jitted(shape)(on_device(small_crystal(group))))
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_distances_and_elements_are_those_of_pymatgen(group):
-    crystal = small_crystal(group)
-    shape = GraphShape(atoms=int(num_primitive_atoms(crystal)), neighbours=NEIGHBOURS, reach=2)
-    graph = jax.tree.map(np.asarray, jitted(shape)(single(crystal)))
+    crystal, graph = small_crystal(group), graph_of(group)
     assert graph.incomplete == 0
     structure = to_structure(crystal)
     points = representative(crystal.wyckoff, crystal.free)
@@ -65,9 +67,7 @@ def test_distances_and_elements_are_those_of_pymatgen(group):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_vectors_lead_to_atoms_of_the_crystal(group):
-    crystal = small_crystal(group)
-    shape = GraphShape(atoms=int(num_primitive_atoms(crystal)), neighbours=NEIGHBOURS)
-    graph = jax.tree.map(np.asarray, jitted(shape)(single(crystal)))
+    crystal, graph = small_crystal(group), graph_of(group)
     cell = expand(crystal, capacity=int(num_atoms(crystal)))
     points = representative(crystal.wyckoff, crystal.free)
     ends = points[:, None] + graph.vector @ np.linalg.inv(cell.lattice)
@@ -90,7 +90,7 @@ def test_weights_are_continuous_where_a_neighbour_leaves():
 
     shape = GraphShape(atoms=3, neighbours=1, reach=1)
     places = np.linspace(0.2, 0.4, 4001)
-    batch = single(stack_crystals([crystal(x) for x in places]))
+    batch = on_device(stack_crystals([crystal(x) for x in places]))
     graph = jitted(shape)(batch)
     total = np.asarray((graph.weight * jnp.cos(graph.distance)).sum(-1))[:, 0]
     assert set(np.asarray(graph.atom)[:, 0, 0].tolist()) == {1, 2}
@@ -100,7 +100,7 @@ def test_weights_are_continuous_where_a_neighbour_leaves():
 
 def test_neighbours_at_equal_distances_have_equal_weights():
     """Six nearest, eight at the next distance: of thirteen kept the outer ones count nothing."""
-    copper = single(build_crystal(225, [(29, "a")], (3.6, 3.6, 3.6, 90, 90, 90)))
+    copper = on_device(build_crystal(225, [(29, "a")], (3.6, 3.6, 3.6, 90, 90, 90)))
     graph = orbit_graph(copper, GraphShape(atoms=1, neighbours=15, reach=2))
     weights, distances = np.asarray(graph.weight[0]), np.asarray(graph.distance[0])
     near = distances < 2.6
@@ -110,7 +110,7 @@ def test_neighbours_at_equal_distances_have_equal_weights():
 
 
 def test_too_short_a_search_is_reported():
-    copper = single(build_crystal(225, [(29, "a")], (3.6, 3.6, 3.6, 90, 90, 90)))
+    copper = on_device(build_crystal(225, [(29, "a")], (3.6, 3.6, 3.6, 90, 90, 90)))
     assert orbit_graph(copper, GraphShape(atoms=1, neighbours=26, reach=1)).incomplete == 1
     assert orbit_graph(copper, GraphShape(atoms=1, neighbours=16, reach=2)).incomplete == 0
 
@@ -119,8 +119,8 @@ def test_padding_changes_nothing():
     crystals = random_crystals(20, sites=3)
     atoms = int(num_primitive_atoms(crystals).max())
     wide = stack_crystals([take(crystals, i) for i in range(20)], capacity=6)
-    few = jitted(GraphShape(atoms=atoms, neighbours=8))(single(crystals))
-    many = jitted(GraphShape(atoms=atoms + 5, neighbours=8))(single(wide))
+    few = jitted(GraphShape(atoms=atoms, neighbours=8))(on_device(crystals))
+    many = jitted(GraphShape(atoms=atoms + 5, neighbours=8))(on_device(wide))
     slots = few.weight.shape[1]
     np.testing.assert_allclose(many.weight[:, :slots], few.weight, atol=1e-5)
     np.testing.assert_allclose(
@@ -133,10 +133,10 @@ def test_padding_changes_nothing():
 def test_the_origin_does_not_matter():
     crystal = small_crystal(62)
     shape = GraphShape(atoms=int(num_primitive_atoms(crystal)), neighbours=NEIGHBOURS)
-    before = jitted(shape)(single(crystal))
+    before = jitted(shape)(on_device(crystal))
     for index in range(1, 8):
         moved = redescribe(crystal, np.asarray(index))
-        after = jitted(shape)(single(moved))
+        after = jitted(shape)(on_device(moved))
         np.testing.assert_allclose(after.distance, before.distance, atol=1e-3)
 
 

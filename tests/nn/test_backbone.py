@@ -20,6 +20,7 @@ from jaxcrys.nn.cspnet import CSPNetConfig
 from jaxcrys.nn.orbit_net import OrbitNetConfig, run_orbit_net
 from jaxcrys.symmetry import free_mask, lattice_mask
 from tests.crystals import random_crystals
+from tests.devices import on_device
 
 ORBIT = OrbitNetConfig(layers=2, channels=16, heads=4, radial=8, time_channels=8)
 CSPNET = CSPNetConfig(layers=2, channels=16, frequencies=4, time_channels=8)
@@ -40,9 +41,7 @@ def _run(params, batch, dropout, *, config):
 
 
 def run(config, crystals=CRYSTALS, dropout=None, like=None):
-    batch = jax.tree.map(
-        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), crystals
-    )
+    batch = on_device(crystals)
     output = _run(parameters(like or config), batch, dropout, config=config)
     return jax.tree.map(np.asarray, output)
 
@@ -70,10 +69,12 @@ def test_free_coordinates_move_the_atoms_as_the_vectors_say():
         params = init_backbone(jax.random.key(0), ORBIT)
         batch = jax.tree.map(jnp.asarray, CRYSTALS)
         size = GraphShape(atoms=SHAPE.atoms, neighbours=ORBIT.neighbours, reach=ORBIT.reach)
-        graph = orbit_graph(batch, size, cutoff=ORBIT.cutoff)
+        graph = jax.jit(functools.partial(orbit_graph, shape=size, cutoff=ORBIT.cutoff))(batch)
         time = jnp.full(batch.group.shape, 500.0)
-        vectors = np.asarray(run_orbit_net(ORBIT, params, batch, graph, time).vectors)
-        output = run_backbone(ORBIT, params, batch, batch.lattice, time, shape=SHAPE)
+        said = jax.jit(functools.partial(run_orbit_net, ORBIT))(params, batch, graph, time)
+        vectors = np.asarray(said.vectors)
+        backbone = jax.jit(functools.partial(run_backbone, ORBIT, shape=SHAPE))
+        output = backbone(params, batch, batch.lattice, time)
     moved = dataclasses.replace(CRYSTALS, free=CRYSTALS.free + np.asarray(output.free))
     capacity = int(num_atoms(CRYSTALS).max())
     before, after = expand(CRYSTALS, capacity=capacity), expand(moved, capacity=capacity)

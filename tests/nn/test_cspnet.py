@@ -12,6 +12,7 @@ from jaxcrys.crystal.primitive import CellShape, PrimitiveCell, primitive_cell
 from jaxcrys.nn import CSPNet, CSPNetConfig
 from jaxcrys.nn.functional import masked_mean, pair_waves, time_embedding
 from tests.crystals import random_crystal
+from tests.devices import on_device
 
 CONFIG = CSPNetConfig(layers=2, channels=16, frequencies=4, time_channels=8)
 GROUPS = (1, 5, 14, 42, 62, 71, 139, 148, 166, 194, 216, 225, 227, 229)
@@ -22,9 +23,7 @@ def case():
     """A batch over all centrings, its primitive cells, and a network."""
     random = np.random.default_rng(0)
     crystals = stack_crystals([random_crystal(random, group=g, most_atoms=16) for g in GROUPS])
-    crystals = jax.tree.map(
-        lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
-    )
+    crystals = on_device(crystals)
     cell = primitive_cell(crystals, CellShape(sites=3, atoms=48, images=4))
     assert int(cell.overflow.max()) == 0
     lattice = jnp.asarray(random.normal(size=(len(GROUPS), 6)), jnp.float32)

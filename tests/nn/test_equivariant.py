@@ -15,6 +15,7 @@ from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.nn.equivariant import coupling, crystal_mean, edge_basis, images_of
 from jaxcrys.symmetry.rotations import cartesian_rotations
 from tests.crystals import random_crystals
+from tests.devices import on_device
 
 CRYSTALS = random_crystals(6, sites=2, seed=7)
 SHAPE = GraphShape(atoms=int(num_primitive_atoms(CRYSTALS).max()), neighbours=12)
@@ -37,9 +38,7 @@ def test_couplings_commute_with_rotations(path):
 
 
 def graph_of(crystals):
-    batch = jax.tree.map(
-        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), crystals
-    )
+    batch = on_device(crystals)
     return orbit_graph(batch, SHAPE)
 
 

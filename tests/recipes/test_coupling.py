@@ -16,6 +16,7 @@ from jaxcrys.recipes.coupling import couple
 from jaxcrys.symmetry import free_mask, polar_axes, self_maps
 from jaxcrys.symmetry.metric import tangent_gram
 from tests.crystals import random_crystal
+from tests.devices import on_device
 
 GROUPS = (2, 14, 19, 61, 62, 88, 136, 148, 166, 176, 198, 205, 225)
 POLAR = (1, 4, 8, 33, 79, 146, 160, 186)
@@ -34,9 +35,7 @@ def batch_of(groups, *, sites=3, seed=0, elements=90):
 def coupled(crystals, seed=0):
     random = np.random.default_rng(seed)
     start = np.where(free_mask(crystals.wyckoff), random.random(crystals.free.shape), 0)
-    single = jax.tree.map(
-        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), crystals
-    )
+    single = on_device(crystals)
     moved, end = jax.jit(couple)(single, jnp.asarray(start, jnp.float32))
     return start, np.asarray(moved), np.asarray(end)
 

@@ -16,6 +16,7 @@ from jaxcrys.recipes import orbit_flow
 from jaxcrys.recipes.lattice_prior import to_standard
 from jaxcrys.symmetry import free_mask, lattice_mask
 from tests.crystals import random_crystals
+from tests.devices import on_device
 
 CRYSTALS = random_crystals(12, sites=3, seed=3)
 (SHAPE,) = choose_shapes(CRYSTALS, limit=1)
@@ -46,9 +47,7 @@ def drawn(monkeypatch, spread=1.0, **changes):
     monkeypatch.setattr(orbit_flow, "predict", field)
     flow = Flow(**{"haste": 0.0, **changes})
     config = dataclasses.replace(CONFIG, flow=flow, lattice_spread=spread)
-    batch = jax.tree.map(
-        lambda a: jnp.asarray(a, jnp.float32 if a.dtype.kind == "f" else jnp.int32), CRYSTALS
-    )
+    batch = on_device(CRYSTALS)
     batch = dataclasses.replace(batch, lattice=jnp.zeros_like(batch.lattice))  # to be drawn
     found = orbit_flow.sample({}, sample_keys(0, np.arange(12)), batch, config=config, shape=SHAPE)
     return np.asarray(found.free), np.asarray(to_standard(found, CONFIG.prior))

@@ -30,17 +30,12 @@ from jaxcrys.recipes.base import Composition
 from jaxcrys.recipes.properties import Target, fit_properties, standardise, tell_some
 from jaxcrys.recipes.site_model import FORMULA_SLOTS, unknown_formula
 from tests.crystals import random_crystals
+from tests.devices import on_device
 
 NETWORK = SetTransformerConfig(layers=1, channels=16, heads=2, dropout=0.0)
 SHAPE = CellShape(sites=4, atoms=24, images=4)
 NAMES = ("gap", "energy")
 COUNT = 24
-
-
-def on_device(crystals):
-    return jax.tree.map(
-        lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
-    )
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +55,13 @@ def empty(count, sites=4):
     return on_device(jax.tree.map(lambda x: np.zeros((count, *x.shape[1:]), x.dtype), blank))
 
 
+@functools.cache
+def completion(config, sites):
+    return jax.jit(functools.partial(wyformer.complete, config=config, sites=sites))
+
+
 def completed(config, params, count, target=None, limits=None, *, sites=4):
-    draw = jax.jit(functools.partial(wyformer.complete, config=config, sites=sites))
+    draw = completion(config, sites)
     keys = sample_keys(0, np.arange(count))
     limits = limits or no_limits()
     return jax.device_get(draw(params, keys, empty(count, sites), limits, target=target))

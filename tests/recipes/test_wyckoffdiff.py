@@ -21,18 +21,13 @@ from jaxcrys.processes.site_sequence import no_limits
 from jaxcrys.recipes import wyckoffdiff
 from jaxcrys.symmetry.wyckoff import general_position, position_slots
 from tests.crystals import random_crystals
+from tests.devices import on_device
 
 NETWORK = SlotNetworkConfig(
     layers=1, channels=16, heads=2, rank=4, max_count=2, time_channels=8, dropout=0.0
 )
 CONFIG = wyckoffdiff.Config(network=NETWORK, steps=50, sampler_steps=5, attempts=3)
 SHAPE = CellShape(sites=6, atoms=24, images=4)
-
-
-def on_device(crystals):
-    return jax.tree.map(
-        lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
-    )
 
 
 def drawn_with(params, count, limits, *, config=CONFIG, sites=6, seed=0):

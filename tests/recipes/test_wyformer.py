@@ -33,6 +33,7 @@ from jaxcrys.recipes.wyformer import FORMULA_SLOTS, unknown_formula
 from jaxcrys.symmetry.oracles import make_amounts
 from jaxcrys.symmetry.wyckoff import position_slots
 from tests.crystals import random_crystals
+from tests.devices import on_device
 
 NETWORK = SetTransformerConfig(layers=2, channels=16, heads=2, species=119)
 SHAPE = CellShape(sites=5, atoms=24, images=4)
@@ -43,12 +44,6 @@ def made():
     crystals = random_crystals(24, sites=5, seed=3)
     config = wyformer.fit(wyformer.Config(network=NETWORK), crystals)
     return config, on_device(crystals), wyformer.init(jax.random.key(0), config)
-
-
-def on_device(crystals):
-    return jax.tree.map(
-        lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
-    )
 
 
 def empty(count, sites=5):
