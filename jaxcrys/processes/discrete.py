@@ -232,6 +232,33 @@ def posterior_logits(
     return jnp.where(is_masked(process, xt)[..., None], normalise(reached), stay)
 
 
+def with_evidence(
+    process: Discrete,
+    logits: Float[ArrayLike, "*event classes"],
+    xt: Int[ArrayLike, "*event"],
+    t: Time,
+    *,
+    log_pi: LogPi = None,
+) -> Float[jax.Array, "*event classes"]:
+    """Logits of x_0 given x_t and all else, from logits given all else.
+
+    By Bayes' rule p(x_0 | x_t, else) ∝ q(x_t | x_0) p(x_0 | else), as noise is independent from
+    entry to entry. The first factor is known, so a network need only learn the second; and in
+    :func:`posterior_logits`, which divides by the first, its errors are not magnified.
+
+    Example:
+        >>> process = Discrete("marginal", 2)
+        >>> logits = with_evidence(process, jnp.zeros(2), jnp.array(1), 500)
+        >>> jax.nn.softmax(logits).round(2).tolist()  # half of the entries are kept at that time
+        [0.25, 0.75]
+    """
+    xt = jnp.asarray(xt)
+    evidence = _log_transition(
+        xt, _log_keep(process, t), _log_stationary(process, xt.shape, log_pi)
+    )
+    return jnp.asarray(logits) + evidence[..., : process.num_classes]
+
+
 def loss(
     process: Discrete,
     logits: Float[ArrayLike, "*event classes"],

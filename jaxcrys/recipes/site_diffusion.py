@@ -4,6 +4,7 @@ Each of the four has its own process, and all share their times. Of a crystal's 
 and which sites exist, nothing changes. Functions are for one crystal: ``vmap`` over batches.
 """
 
+import dataclasses
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -106,6 +107,28 @@ def corrupt(
         else:
             noisy[name], target[name] = made
     return State(**noisy), State(**target)
+
+
+def add_evidence(
+    processes: Processes,
+    predicted: Prediction,
+    noisy: State,
+    time: Int[ArrayLike, ""],
+    frame: Frame,
+) -> Prediction:
+    """The prediction with what each noisy class itself says of the clean one."""
+
+    def added(name: str) -> jax.Array:
+        return discrete.with_evidence(
+            getattr(processes, name),
+            getattr(predicted, name),
+            getattr(noisy, name),
+            time,
+            **_settings(frame, name),
+        )
+
+    names = [name for name, module in _MODULES.items() if module is discrete]
+    return dataclasses.replace(predicted, **{name: added(name) for name in names})
 
 
 def losses(

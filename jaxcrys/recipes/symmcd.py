@@ -13,7 +13,8 @@ and nothing is decoded. With ``coordinates="free"`` the noise acts on the free c
 always carries three, of which its position uses as many as it has, and the rest are uniform, which
 the noise leaves as they are; so neither do the coordinates betray the position in training, nor is
 anything projected. Then the noisy sites are those of a crystal, and with ``images`` messages come
-from the nearest symmetry images of each site in place of its representative.
+from the nearest symmetry images of each site in place of its representative. With ``evidence``
+the network does not learn what a noisy element or symmetry tells of the clean one: that is known.
 
 Where this differs from the published code: representatives are the first of the tables, their
 coordinates those of the data; k6 is standardised as the volume per atom; symmetry elements that no
@@ -62,6 +63,7 @@ from jaxcrys.recipes.site_diffusion import (
     Prediction,
     Processes,
     State,
+    add_evidence,
     correct,
     corrupt,
     losses,
@@ -94,6 +96,8 @@ class Config:
         sites: how the symmetry of a site is written: as elements on axes, or as a position.
         coordinates: what the noise acts on: the representative, or the free coordinates.
         images: of how many nearest images of each site messages come; 0 for its representative.
+        evidence: whether what a noisy class says of the clean one is added to the logits in closed
+            form (``processes.discrete.with_evidence``), or left to the network.
         network: size of the network.
         lattice_process: process of the free lattice coefficients.
         coordinate_process: process of the coordinates.
@@ -110,6 +114,7 @@ class Config:
     sites: Literal["axes", "positions"] = "axes"
     coordinates: Literal["representative", "free"] = "representative"
     images: int = 0
+    evidence: bool = False
     network: SiteNetConfig = SiteNetConfig()
     lattice_process: gaussian.MaskedGaussian = gaussian.MaskedGaussian(steps=STEPS, clip=10.0)
     coordinate_process: wrapped_normal.WrappedNormal = wrapped_normal.WrappedNormal(steps=STEPS)
@@ -319,12 +324,16 @@ def denoise(
     )
     said = run_site_net(config.network, params, seen, time.astype(jnp.float32))
     symmetry = config.description.answer(frame.group, said.symmetry)
-    return Prediction(
+    predicted = Prediction(
         lattice=said.lattice,
         coordinates=said.vectors,
         species=jnp.where(frame.log_species > -jnp.inf, said.species[..., 1:], -jnp.inf),
         symmetry=jnp.where(frame.log_symmetry > -jnp.inf, symmetry, -jnp.inf),
     )
+    if config.evidence:
+        add = jax.vmap(add_evidence, (None, 0, 0, 0, 0))
+        predicted = add(config.processes, predicted, state, time, frame)
+    return predicted
 
 
 def _noisy_crystals(frame: Frame, state: State, config: Config) -> Crystal:

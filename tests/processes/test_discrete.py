@@ -89,6 +89,20 @@ def test_posterior_is_that_of_the_matrices(process, p0, compiled):
         np.testing.assert_allclose(ours.sum(1), 1, rtol=1e-5)
 
 
+def test_evidence_and_what_else_is_known_are_weighed_by_bayes_rule(process, compiled):
+    """p(x_s | x_t) ∝ Σ p(x_0) q(x_s | x_0) q(x_t | x_s), for x_0 known by all else as P0."""
+    states = discrete.num_states(process)
+    xt, posterior = jnp.arange(states), compiled(discrete.posterior_logits)
+    for s, t in itertools.combinations(range(STEPS + 1), 2):
+        logits = discrete.with_evidence(process, logits_of(P0, states), xt, t)
+        joint = (P0 @ product(process, 0, s)[:4])[:, None] * product(process, s, t)
+        joint = np.where(joint > NEGLIGIBLE, joint, 0).T
+        possible = joint.sum(1) > 0
+        ours = np.exp(posterior(process, xt, t, s, logits))[possible]
+        oracle = joint[possible] / joint[possible].sum(1, keepdims=True)
+        np.testing.assert_allclose(ours, oracle, rtol=5e-5, atol=1e-7)
+
+
 def test_noisy_classes_have_the_frequencies_of_the_matrices(typical, compiled, assert_mean):
     x0 = jnp.full(SAMPLES, 2)
     for t in (1, 3, STEPS):

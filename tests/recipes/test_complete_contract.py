@@ -22,6 +22,7 @@ from jaxcrys.recipes import get_recipe, recipe_names
 from jaxcrys.symmetry.wyckoff import local_index
 from tests.crystals import random_crystals
 from tests.devices import check_one_and_eight_agree, on_device
+from tests.programs import counted_gradients
 
 SITES, COUNT = 4, 32
 SMALL = {
@@ -43,7 +44,8 @@ SMALL = {
     },
     "wyformer": {"network": {"layers": 1, "channels": 16, "heads": 2}},
 }
-VARIANTS = {"symmcd": {"images": {"sites": "positions", "coordinates": "free", "images": 2}}}
+IMPROVED = {"sites": "positions", "coordinates": "free", "images": 2, "evidence": True}
+VARIANTS = {"symmcd": {"improved": IMPROVED}}
 NAMES = [name for name in recipe_names(completes=True) if name != "orbit"]
 """Of orbit this half is wyformer."""
 
@@ -96,13 +98,7 @@ def completed(name, variant, sites=SITES):
 def gradients_of(name, variant):
     """Loss and gradients, and how often the function was traced."""
     recipe, config, _, shape, _ = make(name, variant)
-    traces = []
-
-    def loss(params, key, crystals):
-        traces.append(1)
-        return recipe.loss(params, key, crystals, config=config, shape=shape, training=True)
-
-    return jax.jit(jax.value_and_grad(loss, has_aux=True)), traces
+    return counted_gradients(recipe.loss, config=config, shape=shape, training=True)
 
 
 def nothing(count, sites):

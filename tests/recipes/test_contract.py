@@ -25,6 +25,7 @@ from jaxcrys.recipes.lattice_prior import LatticePrior
 from jaxcrys.symmetry.groups import lattice_fixed
 from tests.crystals import random_crystals
 from tests.devices import check_one_and_eight_agree, on_device
+from tests.programs import counted_gradients
 
 COUNT = 16
 CSPNET = CSPNetConfig(layers=1, channels=16, frequencies=4, time_channels=8)
@@ -81,13 +82,7 @@ def make(name, variant):
 def gradients_of(name, variant):
     """Loss and gradients, and how often the function was traced."""
     recipe, config, _, shape, _ = make(name, variant)
-    traces = []
-
-    def loss(params, key, crystals):
-        traces.append(1)
-        return recipe.loss(params, key, crystals, config=config, shape=shape)
-
-    return jax.jit(jax.value_and_grad(loss, has_aux=True)), traces
+    return counted_gradients(recipe.loss, config=config, shape=shape)
 
 
 @functools.cache
