@@ -1,10 +1,12 @@
 import csv
+import functools
 import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import pytest
+from filelock import FileLock
 
 from tests.models import train_orbit, train_small
 
@@ -38,18 +40,36 @@ def shared_rows(shared_data: Path) -> Callable[[str, int], list[dict[str, str]]]
 
 
 @pytest.fixture(scope="session")
-def given_run(tmp_path_factory):
+def built_once(tmp_path_factory, request) -> Callable[[str, Callable[[Path], Path]], Path]:
+    """Builds a folder in the first process that asks for it; the others wait and share it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+
+    def build(name: str, make: Callable[[Path], Path]) -> Path:
+        folder, done = shared / f"{name}_run" / name, shared / f"{name}_run" / "done"
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                make(folder)
+                done.touch()
+        return folder
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def given_run(built_once):
     """A run of diffcsp_pp that has learned nothing, for known elements."""
-    return train_small(tmp_path_factory.mktemp("given") / "run", species="given")
+    return built_once("given", functools.partial(train_small, species="given"))
 
 
 @pytest.fixture(scope="session")
-def generated_run(tmp_path_factory):
+def generated_run(built_once):
     """Likewise, for elements that are drawn."""
-    return train_small(tmp_path_factory.mktemp("generated") / "run", species="generated")
+    return built_once("generated", functools.partial(train_small, species="generated"))
 
 
 @pytest.fixture(scope="session")
-def orbit_run(tmp_path_factory):
+def orbit_run(built_once):
     """A run of orbit that has learned nothing, and beside it those it was joined from."""
-    return train_orbit(tmp_path_factory.mktemp("orbit") / "run")
+    return built_once("orbit", train_orbit)

@@ -16,7 +16,6 @@ from jaxcrys.data.retrieval import build_retriever
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources, best_proposals, propose, score_of
-from jaxcrys.sampling.report import read_rows
 
 SOURCES = Sources(drawn=8, retrieved=5, max_atoms=10)
 
@@ -95,22 +94,22 @@ def test_predictions_are_written_with_their_origin(model, tmp_path):
         predict(model, tmp_path / "out", ["KCl"], settings=settings)
 
 
+def nearest_known(model, out, name, *, parents):
+    """The one prediction from the nearest known crystal, and its row of the table."""
+    settings = Prediction(keep=1, candidates=1, parents=parents, sources=Sources(0, 1, 400))
+    (row,) = predict(model, out, [name], settings=settings)
+    return take(load_crystals(out), 0), row
+
+
 def test_known_templates_keep_the_geometry_of_their_parent(model, tmp_path):
     """Of a crystal's own formula the nearest is the crystal; drawn again it is another."""
-    known = take(model.templates, 0)
-    sources = Sources(0, 1, 400)
-    kept, drawn = (
-        load_crystals(tmp_path / name)
-        for name, parents in (("kept", True), ("drawn", False))
-        if predict(
-            model, tmp_path / name, [formula(known)],
-            settings=Prediction(keep=1, candidates=1, parents=parents, sources=sources),
-        )
-    )  # fmt: skip
-    parent = take(model.templates, int(read_rows(tmp_path / "kept")[0]["parent_row"]))
-    np.testing.assert_allclose(kept.lattice[0], parent.lattice, atol=1e-5)
-    assert protostructure_hash(take(drawn, 0)) == protostructure_hash(take(kept, 0))
-    assert np.abs(drawn.lattice[0] - parent.lattice).max() > 1e-3
+    name = formula(take(model.templates, 0))
+    kept, row = nearest_known(model, tmp_path / "kept", name, parents=True)
+    drawn, _ = nearest_known(model, tmp_path / "drawn", name, parents=False)
+    parent = take(model.templates, row["parent_row"])
+    np.testing.assert_allclose(kept.lattice, parent.lattice, atol=1e-5)
+    assert protostructure_hash(drawn) == protostructure_hash(kept)
+    assert np.abs(drawn.lattice - parent.lattice).max() > 1e-3
 
 
 def test_known_templates_alone_need_no_model_of_templates(given_run, tmp_path):
