@@ -34,7 +34,7 @@ SMALL = {
     "diffcsp_pp": {"network": CSPNET, "sampler_steps": 20},
     "orbit": {
         "templates": wyformer.Config(network=SetTransformerConfig(layers=1, channels=16, heads=2)),
-        "geometry": orbit_flow.Config(species="given", network=ORBIT_NET, flow=Flow(steps=5)),
+        "geometry": orbit_flow.Config(species="given", network=CSPNET, flow=Flow(steps=5)),
     },
     "orbit_flow": {"network": ORBIT_NET, "flow": Flow(steps=5)},
 }
