@@ -36,10 +36,15 @@ def in_blocks(function: Callable[..., Any], *trees: Any, size: int) -> Any:
 
 
 def block_size(count: int, *, most: int, least: int = 32) -> int:
-    """Rows of a block for ``count`` rows: a power of two, so that few programs are compiled.
+    """Rows of a block for ``count`` rows: one of a few sizes, so that few programs are compiled.
+
+    Each size is an eighth of the next: some small blocks, rather than a large one full of copies.
 
     Example:
-        >>> block_size(50, most=512), block_size(3, most=512), block_size(9000, most=512)
-        (64, 32, 512)
+        >>> [block_size(count, most=512) for count in (3, 50, 100, 511, 9000)]
+        [32, 32, 64, 64, 512]
     """
-    return min(most, max(least, 1 << (count - 1).bit_length()))
+    size = most
+    while size > max(count, least):
+        size //= 8
+    return max(size, min(least, most))

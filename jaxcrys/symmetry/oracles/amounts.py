@@ -11,8 +11,8 @@ some way to go on ends at an allowed number, within the sites that are left.
 """
 
 import functools
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,43 +73,77 @@ def make_amounts(atoms: Iterable[int], *, sites: tuple[int, int] = (1, MOST_SITE
     # A few sizes of tables, so that programs are compiled for a few only.
     wanted = np.zeros(max(_SMALLEST, 1 << allowed[-1].bit_length()), bool)
     wanted[allowed] = True
-    tables: list[np.ndarray] = []
-    rows: dict[Menu, int] = {}
-    first_row = np.zeros(NUM_GROUPS + 1, np.int32)
-    for group in range(1, NUM_GROUPS + 1):
-        menu = menu_of(group)
-        if menu not in rows:
-            rows[menu] = sum(map(len, tables))
-            tables.append(_further(menu, wanted).T.reshape(-1))
-        first_row[group] = rows[menu]
-    bits = np.concatenate(tables)
+    stocks = _all_stocks()
+    bits = _further(stocks, wanted).T.reshape(-1)
     words = [(bits >> np.uint64(32 * word)).astype(np.uint32) for word in range(_WORDS)]
     return Amounts(
         table=np.stack(words, -1),
-        first_row=first_row,
+        first_row=(stocks.first * len(wanted)).astype(np.int32),
         rows=np.asarray(len(wanted), np.int32),
         fewest_sites=np.asarray(sites[0], np.int32),
         most_sites=np.asarray(min(sites[1], MOST_SITES), np.int32),
     )
 
 
-def _further(menu: Menu, wanted: Bool[np.ndarray, "n"]) -> np.ndarray:
-    """F(n, s) as bits; what would need more than ``MOST_SITES`` further sites falls off."""
-    found = np.zeros((len(wanted), menu.full + 1), np.uint64)
+class _Stocks(NamedTuple):
+    """The stocks of all menus below each other, so that one recursion serves all groups.
+
+    Attributes:
+        first: where those of each group begin, by its number.
+        count: how many there are.
+        ways: to take one orbit: from which stocks, of what size each, and the stocks that are left.
+    """
+
+    first: Int[np.ndarray, "g"]
+    count: int
+    ways: tuple[tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"], Int[np.ndarray, "m"]], ...]
+
+
+@functools.cache
+def _all_stocks() -> _Stocks:
+    menus: dict[Menu, int] = {}
+    first, count = np.zeros(NUM_GROUPS + 1, np.int64), 0
+    for group in range(1, NUM_GROUPS + 1):
+        menu = menu_of(group)
+        if menu not in menus:
+            menus[menu] = count
+            count += menu.full + 1
+        first[group] = menus[menu]
+    # The n-th kind of orbit of every menu at once, so that a round has each stock at most once.
+    rounds: dict[int, list[tuple[np.ndarray, ...]]] = {}
+    for menu, start in menus.items():
+        for number, (size, stock, left) in enumerate(_takings(menu)):
+            own = (start + stock, np.full(len(stock), size), start + left)
+            rounds.setdefault(number, []).append(own)
+    ways = []
+    for each in rounds.values():
+        stock, size, left = (np.concatenate(part) for part in zip(*each, strict=True))
+        ways.append((stock, size, left))
+    return _Stocks(first, count, tuple(ways))
+
+
+def _takings(menu: Menu) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """For each kind of orbit its size, the stocks that have one, and what they are without it."""
     stocks = np.arange(menu.full + 1)
-    one = np.uint64(1)
+    for size in menu.reusable:
+        yield size, stocks, stocks
+    for kind, (size, stride) in enumerate(zip(menu.single, menu.strides, strict=True)):
+        enough = stocks[menu.digits[:, kind] > 0]
+        yield size, enough, enough - stride
+
+
+def _further(stocks: _Stocks, wanted: Bool[np.ndarray, "n"]) -> np.ndarray:
+    """F(n, s) as bits; what would need more than ``MOST_SITES`` further sites falls off."""
+    largest = max(int(size.max()) for _, size, _ in stocks.ways)
+    found = np.zeros((len(wanted) + largest, stocks.count), np.uint64)
+    flat, one = found.reshape(-1), np.uint64(1)
+    ways = [(stock, size * stocks.count + left) for stock, size, left in stocks.ways]
     for atoms in reversed(range(len(wanted))):
-        ways = np.full(menu.full + 1, one if wanted[atoms] else 0, np.uint64)
-        for size in menu.reusable:
-            if atoms + size < len(wanted):
-                ways |= found[atoms + size] << one
-        for kind, (size, stride) in enumerate(zip(menu.single, menu.strides, strict=True)):
-            if atoms + size < len(wanted):
-                left = menu.digits[:, kind] > 0
-                taken = found[atoms + size][np.maximum(stocks - stride, 0)] << one
-                ways |= np.where(left, taken, 0).astype(np.uint64)
-        found[atoms] = ways
-    return found
+        row, start = found[atoms], atoms * stocks.count
+        row[:] = wanted[atoms]
+        for stock, after in ways:
+            row[stock] |= flat[start + after] << one
+    return found[: len(wanted)]
 
 
 def can_finish(
