@@ -8,7 +8,7 @@ import jax
 import pytest
 from filelock import FileLock
 
-from tests.models import train_orbit, train_small
+from tests.models import fresh_crystals, fresh_orbit
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,16 +60,16 @@ def built_once(tmp_path_factory, request) -> Callable[[str, Callable[[Path], Pat
 @pytest.fixture(scope="session")
 def given_run(built_once):
     """A run of diffcsp_pp that has learned nothing, for known elements."""
-    return built_once("given", functools.partial(train_small, species="given"))
+    return built_once("given", functools.partial(fresh_crystals, species="given"))
 
 
 @pytest.fixture(scope="session")
 def generated_run(built_once):
     """Likewise, for elements that are drawn."""
-    return built_once("generated", functools.partial(train_small, species="generated"))
+    return built_once("generated", functools.partial(fresh_crystals, species="generated"))
 
 
 @pytest.fixture(scope="session")
 def orbit_run(built_once):
     """A run of orbit that has learned nothing, and beside it those it was joined from."""
-    return built_once("orbit", train_orbit)
+    return built_once("orbit", fresh_orbit)

@@ -1,60 +1,65 @@
-"""Small trained models for tests."""
+"""Small models for tests: runs of fresh parameters, without a training."""
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
+import jax
+
+from jaxcrys.core.checkpoint import open_checkpoints
+from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.nn import CSPNetConfig
 from jaxcrys.nn.set_transformer import SetTransformerConfig
 from jaxcrys.processes.flow import Flow
 from jaxcrys.recipes import get_recipe
-from jaxcrys.training import TrainingConfig, train
+from jaxcrys.recipes.model import ModelConfig, checkpoints_path, model_to_json, write_run
 from jaxcrys.training.join import join
 from tests.crystals import random_crystals
 
 NETWORK = CSPNetConfig(layers=1, channels=16, frequencies=4, time_channels=8)
-CONFIG = TrainingConfig(
-    steps=10,
-    batch_size=8,
-    learning_rate=1e-3,
-    warmup_steps=2,
-    checkpoint_every=10,
-    log_every=5,
-    optimiser="adam",
-    max_shapes=1,
-)
 
 
-def train_small(folder: Path, *, species: str) -> Path:
-    """A run of ten steps on random crystals: it samples, but knows nothing."""
+def fresh_run(folder: Path, *, recipe: str, settings: Any) -> Path:
+    """A run on random crystals that has not taken a step: it samples, but knows nothing."""
+    crystals, functions = random_crystals(60, seed=1), get_recipe(recipe)
+    settings = functions.fit(settings, crystals)
+    config = ModelConfig(
+        recipe=recipe,
+        settings=settings,
+        shapes=choose_shapes(crystals, limit=1, cost=functions.cost(settings)),
+        sites=crystals.wyckoff.shape[-1],
+    )
+    described = {"model": model_to_json(config), "data": {"training": 60}}
+    write_run(folder, described, crystals)
+    params = functions.init(jax.random.key(0), settings)
+    with open_checkpoints(checkpoints_path(folder)) as store:
+        store.save(0, {"ema": params}, described, loss=0.0)
+    return folder
+
+
+def fresh_crystals(folder: Path, *, species: str) -> Path:
+    """One that draws crystals for templates."""
     settings = dataclasses.replace(
         get_recipe("diffcsp_pp").presets["tiny"],
         network=NETWORK,
         species=species,
         sampler_steps=10,
     )
-    crystals = random_crystals(60, seed=1)
-    train(folder, crystals, recipe="diffcsp_pp", settings=settings, config=CONFIG)
-    return folder
+    return fresh_run(folder, recipe="diffcsp_pp", settings=settings)
 
 
-def train_templates(folder: Path) -> Path:
-    """A run of ten steps that draws templates."""
+def fresh_orbit(folder: Path) -> Path:
+    """A run of orbit, and beside it the two halves that it was joined from."""
+    geometry, templates = (
+        folder.with_name(f"{folder.name}_{half}") for half in ("geometry", "templates")
+    )
+    tiny = get_recipe("orbit_flow").presets["tiny"]
+    settings = dataclasses.replace(tiny, species="given", network=NETWORK, flow=Flow(steps=3))
+    fresh_run(geometry, recipe="orbit_flow", settings=settings)
     settings = dataclasses.replace(
         get_recipe("wyformer").presets["tiny"],
         network=SetTransformerConfig(layers=1, channels=16, heads=2),
     )
-    train(folder, random_crystals(60, seed=1), recipe="wyformer", settings=settings, config=CONFIG)
-    return folder
-
-
-def train_orbit(folder: Path) -> Path:
-    """A run of orbit, joined from two halves of ten steps."""
-    tiny = get_recipe("orbit_flow").presets["tiny"]
-    settings = dataclasses.replace(tiny, species="given", network=NETWORK, flow=Flow(steps=3))
-    geometry = folder.with_name(f"{folder.name}_geometry")
-    train(
-        geometry, random_crystals(60, seed=1), recipe="orbit_flow", settings=settings, config=CONFIG
-    )
-    templates = train_templates(folder.with_name(f"{folder.name}_templates"))
+    fresh_run(templates, recipe="wyformer", settings=settings)
     join(templates, geometry, folder)
     return folder
