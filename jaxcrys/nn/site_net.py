@@ -35,6 +35,8 @@ class SiteNetConfig:
     time_channels: int = 64
     species: int = 119
     """Number of different species inputs and species logits, the empty slot 0 included."""
+    copies: bool = False
+    """Whether sites vote for their own elements on the other sites; see :class:`Votes`."""
 
 
 def validate(config: SiteNetConfig) -> None:
@@ -91,6 +93,33 @@ class SiteNetOutput:
     symmetry: Float[ArrayLike, "b s f"]
 
 
+class Votes(nn.Module):
+    """What each site says for, or against, its own element on each other site.
+
+    The logit of element z on site i grows by Σ_{j ≠ i, z_j = z} q_i · k_j / √c. So that a crystal
+    has few elements, each on several sites, need not be learned element by element: copying what
+    is elsewhere is built in (as in pointer networks, Vinyals et al. 2015; See et al. 2017).
+    """
+
+    species: int
+
+    @nn.compact
+    def __call__(
+        self,
+        hidden: Float[ArrayLike, "b s c"],
+        species: Int[ArrayLike, "b s"],
+        occupied: Bool[ArrayLike, "b s"],
+    ) -> Float[ArrayLike, "b s z"]:
+        """Sums of the votes."""
+        channels, sites = hidden.shape[-1], hidden.shape[-2]
+        asking = nn.Dense(channels, name="asking")(hidden)
+        voting = nn.Dense(channels, name="voting")(hidden)
+        votes = jnp.einsum("bic,bjc->bij", asking, voting) / channels**0.5
+        others = jnp.asarray(occupied)[:, None, :] & ~jnp.eye(sites, dtype=bool)
+        elements = jax.nn.one_hot(species, self.species)
+        return jnp.einsum("bij,bjz->biz", jnp.where(others, votes, 0), elements)
+
+
 class SiteNet(nn.Module):
     """The network; ``init`` and ``apply`` are those of Linen."""
 
@@ -124,10 +153,15 @@ class SiteNet(nn.Module):
         hidden = nn.LayerNorm()(hidden)
         existing = sites.occupied[..., None]
         pooled = masked_mean(hidden, sites.occupied)
+        species = nn.Dense(config.species, name="species_logits")(hidden)
+        if config.copies:
+            species = species + Votes(config.species, name="votes")(
+                hidden, sites.species, sites.occupied
+            )
         return SiteNetOutput(
             vectors=nn.Dense(3, use_bias=False, name="vectors")(hidden) * existing,
             lattice=nn.Dense(6, use_bias=False, name="lattice")(pooled),
-            species=nn.Dense(config.species, name="species_logits")(hidden) * existing,
+            species=species * existing,
             symmetry=nn.Dense(sites.symmetry.shape[-1], name="symmetry_logits")(hidden) * existing,
         )
 

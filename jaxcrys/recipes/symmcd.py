@@ -14,7 +14,8 @@ always carries three, of which its position uses as many as it has, and the rest
 the noise leaves as they are; so neither do the coordinates betray the position in training, nor is
 anything projected. Then the noisy sites are those of a crystal, and with ``images`` messages come
 from the nearest symmetry images of each site in place of its representative. With ``evidence``
-the network does not learn what a noisy element or symmetry tells of the clean one: that is known.
+the network does not learn what a noisy element or symmetry tells of the clean one, which is known,
+and with ``network.copies`` that the sites of a crystal share their elements is built into it.
 
 Where this differs from the published code: representatives are the first of the tables, their
 coordinates those of the data; k6 is standardised as the volume per atom; symmetry elements that no

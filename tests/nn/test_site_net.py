@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.nn.site_net import SiteNetConfig, Sites, init_site_net, run_site_net, validate
+from jaxcrys.nn.site_net import (
+    SiteNetConfig,
+    Sites,
+    Votes,
+    init_site_net,
+    run_site_net,
+    validate,
+)
 
-CONFIG = SiteNetConfig(layers=2, channels=16, frequencies=4, time_channels=8)
+CONFIG = SiteNetConfig(layers=2, channels=16, frequencies=4, time_channels=8, copies=True)
 FEATURES = 6
 TIME = jnp.array([30.0, 700.0])
 
@@ -84,6 +91,25 @@ def test_group_origin_and_time_are_seen(made):
     others.append(run_site_net(CONFIG, params, sites, TIME + 100))
     for other in others:
         assert np.abs(other.symmetry - plain.symmetry).max() > 1e-3
+
+
+def test_votes_are_for_the_elements_of_other_sites(made):
+    """Site by site, from the two linear maps."""
+    _, sites = made
+    hidden = np.random.default_rng(2).normal(size=(2, 4, 16)).astype(np.float32)
+    species = np.array([[5, 7, 5, 7], [3, 3, 0, 0]])
+    params = Votes(9).init(jax.random.key(1), hidden, species, sites.occupied)
+    found = Votes(9).apply(params, hidden, species, sites.occupied)
+    asking, voting = (
+        hidden @ params["params"][name]["kernel"] + params["params"][name]["bias"]
+        for name in ("asking", "voting")
+    )
+    wanted = np.zeros((2, 4, 9))
+    for crystal, one, other in np.ndindex(2, 4, 4):
+        if one != other and sites.occupied[crystal, other]:
+            vote = asking[crystal, one] @ voting[crystal, other] / 4
+            wanted[crystal, one, species[crystal, other]] += vote
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ SMALL = {
     },
     "wyformer": {"network": {"layers": 1, "channels": 16, "heads": 2}},
 }
-IMPROVED = {"sites": "positions", "coordinates": "free", "images": 2, "evidence": True}
+IMPROVED = {
+    "sites": "positions", "coordinates": "free", "images": 2, "evidence": True,
+    "network": {"copies": True},
+}  # fmt: skip
 VARIANTS = {"symmcd": {"improved": IMPROVED}}
 NAMES = [name for name in recipe_names(completes=True) if name != "orbit"]
 """Of orbit this half is wyformer."""
@@ -64,9 +67,10 @@ def make(name, variant):
     """Recipe, small config fitted to a few crystals, those crystals, their shape, parameters."""
     recipe = get_recipe(name)
     tiny = recipe.presets["tiny"]
-    values = to_json(tiny) | VARIANTS.get(name, {}).get(variant, {})
-    for field, change in SMALL.get(name, {}).items():
-        values[field] = values[field] | change if isinstance(change, dict) else change
+    values = to_json(tiny)
+    for changes in (SMALL.get(name, {}), VARIANTS.get(name, {}).get(variant, {})):
+        for field, change in changes.items():
+            values[field] = values[field] | change if isinstance(change, dict) else change
     crystals = random_crystals(16, sites=SITES, seed=0)
     config = recipe.fit(from_json(recipe.config, values), crystals)
     (shape,) = choose_shapes(crystals, limit=1)

@@ -118,6 +118,7 @@ def test_probabilities_of_all_templates_sum_to_one(made):
         for one, two in itertools.combinations_with_replacement(sites, 2)
         if one[0] != two[0] or one[0] == general  # an inversion centre holds one site
     ]
+    read = jax.jit(functools.partial(sequence_logits, network))
     total = 0.0
     for sets in ([(site,) for site in sites], pairs):
         values = np.array(sets, np.int32)
@@ -129,10 +130,7 @@ def test_probabilities_of_all_templates_sum_to_one(made):
         assert exact.all()
         logs = logs - config.group_log_weights[1]
         if sets is pairs:
-            _, scores, _ = sequence_logits(
-                config.network, params, unknown_formula(len(sets)),
-                *map(jnp.asarray, (group, wyckoff, species)),
-            )  # fmt: skip
+            _, scores, _ = read(params, unknown_formula(len(sets)), group, wyckoff, species)
             room = np.pad(wyckoff, ((0, 0), (0, 1))), np.pad(species, ((0, 0), (0, 1)))
             legal = legal_choices(jnp.asarray(group), *map(jnp.asarray, room))
             stop = jax.nn.log_softmax(jnp.where(legal, scores[:, 2], -jnp.inf))[:, STOP]
@@ -147,17 +145,23 @@ def test_the_sum_is_that_over_all_orders(made):
     logs, exact = template_log_prob(params, crystals, config=config)
     assert exact.all()
     occupied = (np.asarray(crystals.wyckoff) > 0).sum(-1)
-    for row in [*np.flatnonzero(occupied == 3)[:3], int(occupied.argmax())]:
+    rows = [*np.flatnonzero(occupied == 3)[:3], int(occupied.argmax())]
+    orders = []
+    for row in rows:
         one = take(crystals, row)
         pairs = list(zip(one.wyckoff.tolist(), one.species.tolist(), strict=True))
-        orders = sorted(set(itertools.permutations(pairs[: occupied[row]])))
-        sequences = np.array(orders, np.int32)
-        group = np.full(len(orders), one.group, np.int32)
-        parts = sequence_log_prob(
-            params, unknown_formula(len(orders)), group, sequences[..., 0], sequences[..., 1],
-            config=config,
-        )  # fmt: skip
-        assert logs[row] == pytest.approx(np.logaddexp.reduce(np.asarray(sum(parts))), abs=1e-4)
+        different = sorted(set(itertools.permutations(pairs[: occupied[row]])))
+        rest = [(0, 0)] * (5 - occupied[row])
+        orders.append(np.array([[*order, *rest] for order in different], np.int32))
+    sequences, owner = np.concatenate(orders), np.repeat(rows, list(map(len, orders)))
+    along = jax.jit(functools.partial(sequence_log_prob, config=config))
+    parts = along(
+        params, unknown_formula(len(owner)), np.asarray(crystals.group)[owner],
+        sequences[..., 0], sequences[..., 1],
+    )  # fmt: skip
+    along_each = np.asarray(sum(parts))
+    for row in rows:
+        assert logs[row] == pytest.approx(np.logaddexp.reduce(along_each[owner == row]), abs=1e-4)
 
 
 def test_estimates_approach_the_sum(made):

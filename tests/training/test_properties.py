@@ -105,7 +105,9 @@ def test_what_the_data_do_not_hold_is_refused(salt_run, properties, message):
         draw_templates(salt_run, Wish(properties=properties), np.arange(2), seed=0)
 
 
-SHORT = dataclasses.replace(CONFIG, steps=12, batch_size=8, checkpoint_every=4, log_every=2)
+SHORT = dataclasses.replace(
+    CONFIG, steps=12, batch_size=8, checkpoint_every=4, log_every=2, optimiser="adam"
+)
 
 
 def short_run(folder, recipe="wyformer", *, shift=0.0):
