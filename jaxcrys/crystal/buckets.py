@@ -17,7 +17,7 @@ from jaxcrys.crystal.primitive import CellShape, num_primitive_atoms
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.symmetry.centring import centring_count
 
-WIDTHS = (4, 9, 20)
+WIDTHS = (4, 9, 20, 40, 80, 160)
 """Numbers of site slots that programs are compiled for; wider crystals have their own."""
 
 
@@ -104,7 +104,7 @@ def slot_widths(occupied: Int[np.ndarray, "b"]) -> Int[np.ndarray, "b"]:
 
     Example:
         >>> slot_widths(np.array([1, 4, 5, 33])).tolist()
-        [4, 4, 9, 33]
+        [4, 4, 9, 40]
     """
     choice = np.searchsorted(WIDTHS, occupied)
     return np.where(occupied > WIDTHS[-1], occupied, np.append(WIDTHS, 0)[choice])
