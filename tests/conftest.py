@@ -10,7 +10,6 @@ from filelock import FileLock
 
 from tests.models import fresh_crystals, fresh_orbit
 
-
 MOST_MAPS = 20_000
 """Of the 65,530 pieces of memory that Linux lets a process have; a program takes three or more."""
 
