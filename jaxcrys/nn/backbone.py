@@ -21,6 +21,7 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.geometry.lattice import BASIS, matrix_from_coefficients
 from jaxcrys.nn import cspnet, orbit_net
 from jaxcrys.nn.cspnet import CSPNetConfig, run_cspnet
+from jaxcrys.nn.fresh import fresh_parameters
 from jaxcrys.nn.orbit_net import OrbitNetConfig, run_orbit_net
 from jaxcrys.symmetry.tables import load_tables, lookup
 from jaxcrys.symmetry.tangent import orbit_mean, pull_back
@@ -77,19 +78,23 @@ def init_backbone(key: Key[jax.Array, ""], config: BackboneConfig) -> Any:
         >>> list(params)
         ['params']
     """
-    crystal = Crystal(
-        group=jnp.ones(1, jnp.int32),
-        wyckoff=jnp.ones((1, 1), jnp.int32),
-        species=jnp.ones((1, 1), jnp.int32),
-        free=jnp.zeros((1, 1, 3)),
-        lattice=jnp.zeros((1, 6)),
-    )
-    shape = CellShape(sites=1, atoms=1, images=1)
-    if isinstance(config, OrbitNetConfig):
-        graph = _graph(config, crystal, shape)
-        return jax.jit(orbit_net.OrbitNet(config).init)(key, crystal, graph, jnp.zeros(1))
-    cell = primitive_cell(crystal, shape)
-    return jax.jit(cspnet.CSPNet(config).init)(key, cell, crystal.lattice, jnp.zeros(1))
+
+    def init(key: jax.Array) -> Any:
+        crystal = Crystal(
+            group=jnp.ones(1, jnp.int32),
+            wyckoff=jnp.ones((1, 1), jnp.int32),
+            species=jnp.ones((1, 1), jnp.int32),
+            free=jnp.zeros((1, 1, 3)),
+            lattice=jnp.zeros((1, 6)),
+        )
+        shape = CellShape(sites=1, atoms=1, images=1)
+        if isinstance(config, OrbitNetConfig):
+            graph = _graph(config, crystal, shape)
+            return orbit_net.OrbitNet(config).init(key, crystal, graph, jnp.zeros(1))
+        cell = primitive_cell(crystal, shape)
+        return cspnet.CSPNet(config).init(key, cell, crystal.lattice, jnp.zeros(1))
+
+    return fresh_parameters(init, key)
 
 
 def run_backbone(

@@ -25,6 +25,7 @@ from flax import linen as nn
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.formula import Formula
+from jaxcrys.nn.fresh import fresh_parameters
 from jaxcrys.nn.functional import check_sizes
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 from jaxcrys.symmetry.symmetry_bits import site_symmetry_bits
@@ -322,10 +323,13 @@ def init_set_transformer(key: Key[jax.Array, ""], config: SetTransformerConfig) 
         >>> list(init_set_transformer(jax.random.key(0), config))
         ['params']
     """
-    one = jnp.ones((1, 1), jnp.int32)
-    known = jnp.zeros((1, config.properties))
-    init = jax.jit(SetTransformer(config).init, static_argnames="method")
-    return init(key, Formula(one, one), one[0], one, one, known, method="sequence")
+
+    def init(key: jax.Array) -> Any:
+        one = jnp.ones((1, 1), jnp.int32)
+        inputs = Formula(one, one), one[0], one, one, jnp.zeros((1, config.properties))
+        return SetTransformer(config).init(key, *inputs, method="sequence")
+
+    return fresh_parameters(init, key)
 
 
 def sequence_logits(

@@ -18,6 +18,7 @@ from flax import linen as nn
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.nn.cspnet import CSPLayer, embed_species
+from jaxcrys.nn.fresh import fresh_parameters
 from jaxcrys.nn.functional import check_sizes, masked_mean, pair_waves, plane_waves, time_embedding
 from jaxcrys.nn.image_edges import ImageEdges
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
@@ -184,16 +185,20 @@ def init_site_net(key: Key[jax.Array, ""], config: SiteNetConfig, *, features: i
         >>> list(init_site_net(jax.random.key(0), config, features=195))
         ['params']
     """
-    sites = Sites(
-        group=jnp.ones(1, jnp.int32),
-        occupied=jnp.ones((1, 1), bool),
-        species=jnp.ones((1, 1), jnp.int32),
-        symmetry=jnp.zeros((1, 1, features)),
-        frac=jnp.zeros((1, 1, 3)),
-        place=jnp.zeros((1, 1, 3)),
-        lattice=jnp.zeros((1, 6)),
-    )
-    return jax.jit(SiteNet(config).init)(key, sites, jnp.zeros(1))
+
+    def init(key: jax.Array) -> Any:
+        sites = Sites(
+            group=jnp.ones(1, jnp.int32),
+            occupied=jnp.ones((1, 1), bool),
+            species=jnp.ones((1, 1), jnp.int32),
+            symmetry=jnp.zeros((1, 1, features)),
+            frac=jnp.zeros((1, 1, 3)),
+            place=jnp.zeros((1, 1, 3)),
+            lattice=jnp.zeros((1, 6)),
+        )
+        return SiteNet(config).init(key, sites, jnp.zeros(1))
+
+    return fresh_parameters(init, key)
 
 
 def run_site_net(

@@ -23,6 +23,7 @@ from flax import linen as nn
 
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.slots import ELEMENTS, Slots, sites_by_slot
+from jaxcrys.nn.fresh import fresh_parameters
 from jaxcrys.nn.functional import check_sizes, time_embedding
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 from jaxcrys.symmetry.symmetry_bits import site_symmetry_bits
@@ -196,11 +197,16 @@ def init_slot_network(key: Key[jax.Array, ""], config: SlotNetworkConfig) -> Any
         >>> list(init_slot_network(jax.random.key(0), config))
         ['params']
     """
-    one = jnp.ones(1, jnp.int32)
-    empty = Slots(
-        jnp.zeros((1, MAX_POSITIONS), jnp.int32), jnp.zeros((1, MAX_POSITIONS, ELEMENTS), jnp.int32)
-    )
-    return jax.jit(SlotNetwork(config).init)(key, one, empty, jnp.ones(1))
+
+    def init(key: jax.Array) -> Any:
+        one = jnp.ones(1, jnp.int32)
+        empty = Slots(
+            jnp.zeros((1, MAX_POSITIONS), jnp.int32),
+            jnp.zeros((1, MAX_POSITIONS, ELEMENTS), jnp.int32),
+        )
+        return SlotNetwork(config).init(key, one, empty, jnp.ones(1))
+
+    return fresh_parameters(init, key)
 
 
 def slot_logits(

@@ -65,8 +65,8 @@ def test_free_coordinates_move_the_atoms_as_the_vectors_say():
     In double precision: directions between atoms that almost coincide, as they do in random
     crystals, lose digits in single precision.
     """
+    params = parameters(ORBIT)
     with jax.enable_x64(True):
-        params = init_backbone(jax.random.key(0), ORBIT)
         batch = jax.tree.map(jnp.asarray, CRYSTALS)
         size = GraphShape(atoms=SHAPE.atoms, neighbours=ORBIT.neighbours, reach=ORBIT.reach)
         graph = jax.jit(functools.partial(orbit_graph, shape=size, cutoff=ORBIT.cutoff))(batch)

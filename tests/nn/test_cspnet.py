@@ -1,6 +1,7 @@
 """CSPNet: what must not change its output, and the full cell at the cost of the primitive one."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 from jaxcrys.crystal import expand, num_atoms, stack_crystals
 from jaxcrys.crystal.primitive import CellShape, PrimitiveCell, primitive_cell
 from jaxcrys.nn import CSPNet, CSPNetConfig
+from jaxcrys.nn.fresh import fresh_parameters
 from jaxcrys.nn.functional import masked_mean, pair_waves, time_embedding
 from tests.crystals import random_crystal
 from tests.devices import on_device
@@ -24,12 +26,13 @@ def case():
     random = np.random.default_rng(0)
     crystals = stack_crystals([random_crystal(random, group=g, most_atoms=16) for g in GROUPS])
     crystals = on_device(crystals)
-    cell = primitive_cell(crystals, CellShape(sites=3, atoms=48, images=4))
+    shape = CellShape(sites=3, atoms=48, images=4)
+    cell = jax.jit(functools.partial(primitive_cell, shape=shape))(crystals)
     assert int(cell.overflow.max()) == 0
     lattice = jnp.asarray(random.normal(size=(len(GROUPS), 6)), jnp.float32)
     time = jnp.linspace(1, 900, len(GROUPS))
     net = CSPNet(CONFIG)
-    params = jax.jit(net.init)(jax.random.key(0), cell, lattice, time)
+    params = fresh_parameters(lambda key: net.init(key, cell, lattice, time), jax.random.key(0))
     apply = jax.jit(lambda cell: net.apply(params, cell, lattice, time))
     return crystals, cell, apply
 
@@ -40,7 +43,8 @@ def close(a, b):
 
 def test_primitive_cell_gives_what_the_full_cell_gives(case):
     crystals, cell, apply = case
-    full = expand(crystals, capacity=int(num_atoms(crystals).max()))
+    atoms = int(num_atoms(crystals).max())
+    full = jax.jit(functools.partial(expand, capacity=atoms))(crystals)
     everything = PrimitiveCell(
         frac=full.frac,
         species=full.species,

@@ -1,6 +1,7 @@
 """Couplings and edge features against e3nn's own representations."""
 
 import dataclasses
+import functools
 import itertools
 
 import e3nn_jax as e3nn
@@ -37,55 +38,55 @@ def test_couplings_commute_with_rotations(path):
         np.testing.assert_allclose(turned, expected, atol=1e-4)
 
 
-def graph_of(crystals):
-    batch = on_device(crystals)
-    return orbit_graph(batch, SHAPE)
+@functools.cache
+def graph():
+    """Of the crystals."""
+    return jax.jit(functools.partial(orbit_graph, shape=SHAPE))(on_device(CRYSTALS))
+
+
+def harmonics(degree, vectors):
+    irreps = e3nn.Irreps([(1, (degree, (-1) ** degree))])
+    found = e3nn.spherical_harmonics(irreps, vectors, normalize=True, normalization="component")
+    return found.array
 
 
 def test_edge_features_are_sums_over_the_edges():
     """By brute force over the graph, with e3nn's harmonics."""
-    graph = graph_of(CRYSTALS)
-    basis = edge_basis(graph, radial=5, widest=6.0, degree=2)
+    basis = jax.jit(functools.partial(edge_basis, radial=5, widest=6.0, degree=2))(graph())
+    angular = [jax.jit(harmonics, static_argnums=0)(degree, graph().vector) for degree in range(3)]
     centres = np.linspace(0.5, 6.0, 5)
     for degree, crystal in itertools.product(range(3), range(6)):
-        one = jax.tree.map(np.asarray, take(graph, crystal))
+        one = jax.tree.map(np.asarray, take(graph(), crystal))
+        own = np.asarray(angular[degree][crystal])
         expected = np.zeros((2, 5, 2 * degree + 1, SHAPE.atoms))
         for site, edge in np.ndindex(one.distance.shape):
             if one.weight[site, edge] == 0:
                 continue
-            irreps = e3nn.Irreps([(1, (degree, (-1) ** degree))])
-            harmonics = e3nn.spherical_harmonics(
-                irreps, jnp.asarray(one.vector[site, edge]), normalize=True,
-                normalization="component",
-            ).array  # fmt: skip
             bumps = np.exp(-(((one.distance[site, edge] - centres) / 1.375) ** 2) / 2)
-            value = one.weight[site, edge] * bumps[:, None] * np.asarray(harmonics)
+            value = one.weight[site, edge] * bumps[:, None] * own[site, edge]
             expected[site, :, :, one.atom[site, edge]] += value
         np.testing.assert_allclose(basis[degree][crystal], expected, atol=1e-4)
 
 
 def test_mean_tensor_is_that_of_all_atoms():
     """The tensor of each image is turned by the operation that makes it."""
-    graph = graph_of(CRYSTALS)
-    images = images_of(graph, num_sites=2)
+    images = images_of(graph(), num_sites=2)
     tensor = np.random.default_rng(0).normal(size=(6, 2, 3, 3))
-    found = crystal_mean(jnp.asarray(tensor, jnp.float32), images, graph.atom_mask)
+    found = crystal_mean(jnp.asarray(tensor, jnp.float32), images, graph().atom_mask)
     rotations = cartesian_rotations()
     for crystal in range(6):
-        atoms = np.flatnonzero(graph.atom_mask[crystal])
+        atoms = np.flatnonzero(graph().atom_mask[crystal])
         parts = []
         for atom in atoms:
             turn = rotations[int(images.rotation[crystal, atom])]
-            own = tensor[crystal, int(graph.atom_site[crystal, atom])]
+            own = tensor[crystal, int(graph().atom_site[crystal, atom])]
             parts.append(turn @ own @ turn.T)
         np.testing.assert_allclose(found[crystal], np.mean(parts, 0), atol=1e-4)
 
 
 def test_at_distance_zero_there_is_no_direction():
-    graph = graph_of(CRYSTALS)
-    here = dataclasses.replace(
-        graph, vector=jnp.zeros_like(graph.vector), distance=jnp.zeros_like(graph.distance)
-    )
+    still = jnp.zeros_like(graph().vector), jnp.zeros_like(graph().distance)
+    here = dataclasses.replace(graph(), vector=still[0], distance=still[1])
     basis = edge_basis(here, radial=4, widest=6.0, degree=2)
     assert not np.asarray(basis[1]).any()
     assert not np.asarray(basis[2]).any()

@@ -14,7 +14,8 @@ from jaxcrys.crystal import Crystal, expand, stack_crystals
 from jaxcrys.crystal.equivalents import redescribe
 from jaxcrys.crystal.orbit_graph import GraphShape, orbit_graph
 from jaxcrys.geometry.lattice import BASIS
-from jaxcrys.nn.orbit_net import OrbitNet, OrbitNetConfig, run_orbit_net, validate
+from jaxcrys.nn.backbone import init_backbone
+from jaxcrys.nn.orbit_net import OrbitNetConfig, run_orbit_net, validate
 from jaxcrys.symmetry import lattice_mask, load_tables, num_descriptions, self_maps
 from jaxcrys.symmetry.normalisers import description_row, load_normalisers
 from tests.crystals import spaced_crystal
@@ -52,24 +53,17 @@ def crystals() -> Crystal:
     )
 
 
-def in_p1(crystal: Crystal) -> Crystal:
-    """All atoms of the conventional cell as sites of P1."""
-    cell = expand(crystal, capacity=ATOMS)
-    assert not cell.overflow
+def in_p1(batch: Crystal) -> Crystal:
+    """All atoms of the conventional cells as sites of P1."""
+    cells = expand(batch, capacity=ATOMS)
+    assert not cells.overflow.any()
     return Crystal(
-        group=np.asarray(1),
-        wyckoff=cell.mask.astype(int),
-        species=cell.species,
-        free=cell.frac,
-        lattice=crystal.lattice,
+        group=np.ones_like(batch.group),
+        wyckoff=cells.mask.astype(int),
+        species=cells.species,
+        free=cells.frac,
+        lattice=batch.lattice,
     )
-
-
-@functools.cache
-def parameters(config=CONFIG):
-    one = as_jax(take(crystals(), slice(0, 1)))
-    graph = orbit_graph(one, GraphShape(atoms=ATOMS))
-    return OrbitNet(config).init(jax.random.key(0), one, graph, jnp.ones(1))
 
 
 @functools.partial(jax.jit, static_argnames=("config", "atoms"))
@@ -81,25 +75,30 @@ def _run(params, batch, *, config, atoms):
 
 def run(batch, config=CONFIG, atoms=ATOMS):
     """Outputs as NumPy arrays; batches of 23, to bound memory."""
+    params = init_backbone(jax.random.key(0), config)
     parts = [
-        _run(parameters(config), as_jax(take(batch, slice(i, i + 23))), config=config, atoms=atoms)
+        _run(params, as_jax(take(batch, slice(i, i + 23))), config=config, atoms=atoms)
         for i in range(0, len(batch.group), 23)
     ]
     return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
 
+@functools.cache
+def outputs():
+    """Of the crystals of every group."""
+    return run(crystals())
+
+
 def test_outputs_at_representatives_are_those_of_the_whole_cell():
     """To 1e-5, in all 230 groups."""
     everything = crystals()
-    orbits = run(everything)
-    atoms = run(stack_p1(everything))
+    orbits, atoms = outputs(), run(in_p1(everything))
+    cells = expand(everything, capacity=ATOMS)
     sizes = np.abs(orbits.vectors).max((-1, -2))
     assert (sizes > 1e-2).mean() > 0.5
     for index in range(230):
-        one = take(everything, index)
-        cell = expand(one, capacity=ATOMS)
-        for site in np.flatnonzero(one.wyckoff):
-            atom = int(np.flatnonzero(cell.mask & (cell.site == site))[0])
+        for site in np.flatnonzero(everything.wyckoff[index]):
+            atom = np.flatnonzero(cells.mask[index] & (cells.site[index] == site))[0]
             for name in ("vectors", "logits", "scalars"):
                 found = getattr(orbits, name)[index, site]
                 expected = getattr(atoms, name)[index, atom]
@@ -107,15 +106,10 @@ def test_outputs_at_representatives_are_those_of_the_whole_cell():
     np.testing.assert_allclose(orbits.tensor, atoms.tensor, atol=TOLERANCE)
 
 
-def stack_p1(batch: Crystal) -> Crystal:
-    every = [in_p1(take(batch, i)) for i in range(len(batch.group))]
-    return jax.tree.map(lambda *x: np.stack(x), *every)
-
-
 def test_vectors_lie_in_the_tangent_space():
     """Without projection: what sticks out of it is rounding."""
     everything, tables = crystals(), load_tables()
-    output = run(everything)
+    output = outputs()
     cells = expand(everything, capacity=ATOMS)
     frac = np.einsum("bsi,bij->bsj", output.vectors, np.linalg.inv(cells.lattice))
     first = tables.position_first_row[everything.wyckoff]
@@ -128,7 +122,7 @@ def test_vectors_lie_in_the_tangent_space():
 
 def test_tensors_have_the_symmetry_of_the_family():
     everything = crystals()
-    components = np.einsum("bij,kij->bk", run(everything).tensor, BASIS)
+    components = np.einsum("bij,kij->bk", outputs().tensor, BASIS)
     mask = np.asarray(lattice_mask(everything.group))
     assert np.abs(components[~mask]).max() < TOLERANCE
     assert np.abs(components[mask]).max() > 1e-2
@@ -143,7 +137,7 @@ def test_another_representative_of_each_orbit():
     moves = np.take_along_axis(shift, chosen[..., None], 2)[:, :, 0]
     free = ((maps * everything.free[:, :, None]).sum(-1) + moves) % 1
     free = np.where(everything.wyckoff[..., None] > 0, free, 0)
-    before, after = run(everything), run(dataclasses.replace(everything, free=free))
+    before, after = outputs(), run(dataclasses.replace(everything, free=free))
     np.testing.assert_allclose(after.scalars, before.scalars, atol=TOLERANCE)
     lengths = [np.linalg.norm(o.vectors, axis=-1) for o in (before, after)]
     np.testing.assert_allclose(*lengths, atol=TOLERANCE)
@@ -157,7 +151,7 @@ def test_another_description(mirror):
     count = num_descriptions(everything.group, mirror=mirror)
     index = np.random.default_rng(1).integers(0, count)
     moved = jax.tree.map(np.asarray, redescribe(everything, index))
-    before, after = run(everything), run(moved)
+    before, after = outputs(), run(moved)
     change = load_normalisers().description_linear[description_row(everything.group, index)]
     old, new = (expand(c, capacity=ATOMS).lattice for c in (everything, moved))
     # Rows of Cartesian coordinates: r' = r S⁻¹ Pᵀ S'.
@@ -175,7 +169,7 @@ def test_another_description(mirror):
 
 def test_order_of_sites_and_padding():
     everything = crystals()
-    before = run(everything)
+    before = outputs()
     wide = stack_crystals([take(everything, i) for i in range(230)], capacity=SITES + 2)
     order = np.array([4, 2, 0, 3, 1])
     shuffled = Crystal(

@@ -1,6 +1,7 @@
 """The network on sites: order, padding and lattice translations change nothing."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from jaxcrys.nn.site_net import (
 CONFIG = SiteNetConfig(layers=2, channels=16, frequencies=4, time_channels=8, copies=True)
 FEATURES = 6
 TIME = jnp.array([30.0, 700.0])
+run = jax.jit(functools.partial(run_site_net, CONFIG))
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,8 @@ def of_sites(sites, change):
 def test_order_of_sites(made):
     params, sites = made
     order = np.array([2, 0, 3, 1])
-    plain = run_site_net(CONFIG, params, sites, TIME)
-    turned = run_site_net(CONFIG, params, of_sites(sites, lambda x: x[:, order]), TIME)
+    plain = run(params, sites, TIME)
+    turned = run(params, of_sites(sites, lambda x: x[:, order]), TIME)
     np.testing.assert_allclose(turned.lattice, plain.lattice, atol=1e-5)
     for name in ("vectors", "species", "symmetry"):
         np.testing.assert_allclose(
@@ -58,11 +60,11 @@ def test_order_of_sites(made):
 
 def test_padding(made):
     params, sites = made
-    plain = run_site_net(CONFIG, params, sites, TIME)
+    plain = run(params, sites, TIME)
     rubbish = of_sites(sites, lambda x: jnp.concatenate([x, x[:, :2]], 1))
     empty = jnp.asarray(rubbish.occupied).at[:, 4:].set(False)
     rubbish = dataclasses.replace(rubbish, occupied=empty)
-    wide = run_site_net(CONFIG, params, rubbish, TIME)
+    wide = run(params, rubbish, TIME)
     np.testing.assert_allclose(wide.lattice, plain.lattice, atol=1e-5)
     for name in ("vectors", "species", "symmetry"):
         np.testing.assert_allclose(getattr(wide, name)[:, :4], getattr(plain, name), atol=1e-5)
@@ -74,21 +76,21 @@ def test_lattice_translations(made):
     params, sites = made
     whole = np.random.default_rng(1).integers(-2, 3, (2, 2, 4, 3)).astype(np.float32)
     moved = dataclasses.replace(sites, frac=sites.frac + whole[0], place=sites.place + whole[1])
-    plain = run_site_net(CONFIG, params, sites, TIME)
-    same = run_site_net(CONFIG, params, moved, TIME)
+    plain = run(params, sites, TIME)
+    same = run(params, moved, TIME)
     for one, other in zip(*map(jax.tree.leaves, (plain, same)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_group_origin_and_time_are_seen(made):
     params, sites = made
-    plain = run_site_net(CONFIG, params, sites, TIME)
+    plain = run(params, sites, TIME)
     changes = {"group": sites.group + 1, "place": sites.place + 0.3, "symmetry": -sites.symmetry}
     others = [
-        run_site_net(CONFIG, params, dataclasses.replace(sites, **{name: value}), TIME)
+        run(params, dataclasses.replace(sites, **{name: value}), TIME)
         for name, value in changes.items()
     ]
-    others.append(run_site_net(CONFIG, params, sites, TIME + 100))
+    others.append(run(params, sites, TIME + 100))
     for other in others:
         assert np.abs(other.symmetry - plain.symmetry).max() > 1e-3
 

@@ -21,10 +21,11 @@ CONFIG = SlotNetworkConfig(layers=2, channels=16, heads=2, rank=4, max_count=3, 
 def made():
     crystals = random_crystals(12, sites=4, seed=2)
     group = jnp.asarray(crystals.group)
-    slots = to_slots(group, jnp.asarray(crystals.wyckoff), jnp.asarray(crystals.species))
+    slots = jax.jit(to_slots)(group, jnp.asarray(crystals.wyckoff), jnp.asarray(crystals.species))
     return group, slots, init_slot_network(jax.random.key(0), CONFIG)
 
 
+@jax.jit
 def scores(params, group, slots, time=0.5):
     return slot_logits(CONFIG, params, group, slots, jnp.full(group.shape, time))
 

@@ -65,7 +65,7 @@ CASES.append(pytest.param("orbit", "given", id="orbit"))
 
 @functools.cache
 def make(name, variant):
-    """Recipe, small config fitted to a few crystals, those crystals, their shape, parameters."""
+    """Recipe, small config fitted to a few crystals, those crystals, and their shape."""
     recipe = get_recipe(name)
     crystals = random_crystals(COUNT, sites=3, seed=0)
     changes = SMALL[name]
@@ -75,20 +75,28 @@ def make(name, variant):
     config = dataclasses.replace(recipe.presets["tiny"], **changes)
     config = recipe.fit(config, crystals)
     (shape,) = choose_shapes(crystals, limit=1)
-    return recipe, config, crystals, shape, recipe.init(jax.random.key(0), config)
+    return recipe, config, crystals, shape
+
+
+@functools.cache
+def parameters(name, variant):
+    """Fresh ones; what training alone does needs none."""
+    recipe, config, _, _ = make(name, REGULARISED[name] if variant == "regularised" else variant)
+    return recipe.init(jax.random.key(0), config)
 
 
 @functools.cache
 def gradients_of(name, variant):
     """Loss and gradients, and how often the function was traced."""
-    recipe, config, _, shape, _ = make(name, variant)
+    recipe, config, _, shape = make(name, variant)
     return counted_gradients(recipe.loss, config=config, shape=shape)
 
 
 @functools.cache
 def sampled(name, variant):
     """Draws geometry for some of the crystals, or of what is given in their place."""
-    recipe, config, crystals, shape, params = make(name, variant)
+    recipe, config, crystals, shape = make(name, variant)
+    params = parameters(name, variant)
     sample = jax.jit(functools.partial(recipe.sample, config=config, shape=shape))
 
     def run(index=range(COUNT), given=None):
@@ -175,7 +183,7 @@ def test_presets_build(name):
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
 def test_loss_is_finite_and_compiles_once(name, variant):
-    _, _, crystals, _, params = make(name, variant)
+    crystals, params = make(name, variant)[2], parameters(name, variant)
     gradients, traces = gradients_of(name, variant)
     traces.clear()
     for seed in range(3):
@@ -188,7 +196,8 @@ def test_loss_is_finite_and_compiles_once(name, variant):
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
 def test_padding_and_empty_crystals_count_nothing(name, variant):
-    recipe, config, crystals, shape, params = make(name, variant)
+    recipe, config, crystals, shape = make(name, variant)
+    params = parameters(name, variant)
     key = jax.random.key(1)
     (plain, metrics), _ = gradients_of(name, variant)[0](params, key, on_device(crystals))
     empty = jax.tree.map(np.zeros_like, take(crystals, slice(5)))
@@ -223,7 +232,7 @@ def test_generated_species_fill_what_is_open(name):
 
 @pytest.mark.parametrize("name", recipe_names(samples=True))
 def test_a_lattice_that_is_given_stays(name):
-    recipe, _, crystals, _, _ = make(name, "given")
+    recipe, _, crystals, _ = make(name, "given")
     if "lattice" not in recipe.obeys:
         pytest.skip("draws the lattice always")
     half = np.arange(COUNT) % 2 == 0
@@ -239,9 +248,9 @@ def test_a_lattice_that_is_given_stays(name):
 @pytest.mark.parametrize("name", REGULARISED)
 def test_training_alone_is_regularised(name):
     """Outside of training the loss is that of the same network without dropout."""
-    recipe, config, crystals, shape, params = make(name, "regularised")
+    recipe, config, crystals, shape = make(name, "regularised")
     plain, _ = gradients_of(name, REGULARISED[name])
-    arguments = params, jax.random.key(1), on_device(crystals)
+    arguments = parameters(name, "regularised"), jax.random.key(1), on_device(crystals)
     (wanted, _), _ = plain(*arguments)
     loss = functools.partial(recipe.loss, config=config, shape=shape)
     found, _ = jax.jit(loss)(*arguments)
@@ -252,7 +261,8 @@ def test_training_alone_is_regularised(name):
 
 @pytest.mark.parametrize("name", recipe_names(samples=True))
 def test_misfit_is_one_number_for_each_crystal(name):
-    recipe, config, crystals, shape, params = make(name, "given")
+    recipe, config, crystals, shape = make(name, "given")
+    params = parameters(name, "given")
     misfit = jax.jit(functools.partial(recipe.misfit, config=config, shape=shape))
 
     def found(index):
@@ -280,6 +290,6 @@ def test_sample_depends_on_its_own_key_alone(name, variant):
 @pytest.mark.parametrize("name", recipe_names(samples=True))
 def test_one_device_and_eight_agree(name):
     variant = "generated" if name in VARIED else "given"
-    _, _, crystals, _, params = make(name, variant)
+    crystals, params = make(name, variant)[2], parameters(name, variant)
     gradients, _ = gradients_of(name, variant)
     check_one_and_eight_agree(gradients, params, crystals)
