@@ -101,7 +101,7 @@ def test_weights_are_continuous_where_a_neighbour_leaves():
 def test_neighbours_at_equal_distances_have_equal_weights():
     """Six nearest, eight at the next distance: of thirteen kept the outer ones count nothing."""
     copper = on_device(build_crystal(225, [(29, "a")], (3.6, 3.6, 3.6, 90, 90, 90)))
-    graph = orbit_graph(copper, GraphShape(atoms=1, neighbours=15, reach=2))
+    graph = jitted(GraphShape(atoms=1, neighbours=15, reach=2))(copper)
     weights, distances = np.asarray(graph.weight[0]), np.asarray(graph.distance[0])
     near = distances < 2.6
     assert near.sum() == 12
@@ -111,8 +111,8 @@ def test_neighbours_at_equal_distances_have_equal_weights():
 
 def test_too_short_a_search_is_reported():
     copper = on_device(build_crystal(225, [(29, "a")], (3.6, 3.6, 3.6, 90, 90, 90)))
-    assert orbit_graph(copper, GraphShape(atoms=1, neighbours=26, reach=1)).incomplete == 1
-    assert orbit_graph(copper, GraphShape(atoms=1, neighbours=16, reach=2)).incomplete == 0
+    assert jitted(GraphShape(atoms=1, neighbours=26, reach=1))(copper).incomplete == 1
+    assert jitted(GraphShape(atoms=1, neighbours=16, reach=2))(copper).incomplete == 0
 
 
 def test_padding_changes_nothing():

@@ -38,14 +38,10 @@ def test_short_symbols_are_those_of_spglib(hall_number):
         assert symbol(group) == kind.international_short.replace("_", "")
 
 
-def test_systems_are_those_of_pymatgen():
+def test_systems_and_families_are_those_of_pymatgen():
     for group in GROUPS:
-        assert crystal_system(group) == SpaceGroup.from_int_number(group).crystal_system
-
-
-def test_families_are_those_of_pymatgen():
-    for group in GROUPS:
-        system = SpaceGroup(sg_symbol_from_int_number(group)).crystal_system
+        system = SpaceGroup.from_int_number(group).crystal_system
+        assert crystal_system(group) == system
         assert crystal_family(group) == ("hexagonal" if system == "trigonal" else system)
 
 
