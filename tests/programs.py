@@ -1,8 +1,14 @@
-"""Compiled programs that tell how often they were traced."""
+"""Compiled programs: of networks, and such as tell how often they were traced."""
 
 import functools
 
 import jax
+
+
+@functools.cache
+def compiled(function, config, **settings):
+    """A function of a network, for one config and number of sites."""
+    return jax.jit(functools.partial(function, config, **settings))
 
 
 def counted_gradients(loss, **settings):

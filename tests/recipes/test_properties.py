@@ -31,6 +31,7 @@ from jaxcrys.recipes.properties import Target, fit_properties, standardise, tell
 from jaxcrys.recipes.site_model import FORMULA_SLOTS, unknown_formula
 from tests.crystals import random_crystals
 from tests.devices import on_device
+from tests.programs import compiled
 
 NETWORK = SetTransformerConfig(layers=1, channels=16, heads=2, dropout=0.0)
 SHAPE = CellShape(sites=4, atoms=24, images=4)
@@ -108,20 +109,18 @@ def test_reading_site_by_site_is_reading_the_sequence(made):
     formula = jax.tree.map(lambda part: jnp.where(told[:, None], part, 0), formula)
     network, known = config.network, standardise(values, config.properties)
     near = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
-    groups, positions, elements = sequence_logits(
-        network, params, formula, crystals.group, crystals.wyckoff, crystals.species,
-        properties=known,
-    )  # fmt: skip
-    memory, hidden = start(network, params, formula, sites=4, properties=known)
-    near(group_logits(network, params, hidden), groups)
-    memory, hidden = add_group(network, params, memory, crystals.group, sites=4)
+    of = functools.partial(compiled, config=network)
+    groups, positions, elements = of(sequence_logits)(
+        params, formula, crystals.group, crystals.wyckoff, crystals.species, properties=known
+    )
+    memory, hidden = of(start, sites=4)(params, formula, properties=known)
+    near(of(group_logits)(params, hidden), groups)
+    memory, hidden = of(add_group, sites=4)(params, memory, crystals.group)
     for site in range(4):
-        near(position_logits(network, params, hidden, crystals.group), positions[:, site])
+        near(of(position_logits)(params, hidden, crystals.group), positions[:, site])
         wyckoff, species = crystals.wyckoff[:, site], crystals.species[:, site]
-        near(element_logits(network, params, hidden, wyckoff), elements[:, site])
-        memory, hidden = add_site(
-            network, params, memory, wyckoff, species, jnp.asarray(site), sites=4
-        )
+        near(of(element_logits)(params, hidden, wyckoff), elements[:, site])
+        memory, hidden = of(add_site, sites=4)(params, memory, wyckoff, species, jnp.asarray(site))
 
 
 def test_what_is_not_known_is_not_read(made):
@@ -130,15 +129,12 @@ def test_what_is_not_known_is_not_read(made):
     plain = dataclasses.replace(config.network, properties=0)
     fewer = {"params": {k: v for k, v in params["params"].items() if k != "property"}}
     sequence = unknown_formula(COUNT), crystals.group, crystals.wyckoff, crystals.species
-    without = sequence_logits(plain, fewer, *sequence)
-    nothing = sequence_logits(
-        config.network, params, *sequence, properties=np.full_like(values, np.nan)
-    )
+    without = compiled(sequence_logits, plain)(fewer, *sequence)
+    read = compiled(sequence_logits, config.network)
+    nothing = read(params, *sequence, properties=np.full_like(values, np.nan))
     for a, b in zip(nothing, without, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    told = sequence_logits(
-        config.network, params, *sequence, properties=standardise(values, config.properties)
-    )
+    told = read(params, *sequence, properties=standardise(values, config.properties))
     assert not np.allclose(told[1], without[1], atol=1e-2)
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -205,8 +206,11 @@ def test_forbidden_logits_are_minus_infinity():
     allowed = np.isin(np.arange(1, 119), (3, 8))
     logs = log_of(np.where(allowed, 0.5, 0))
     frame = dataclasses.replace(frame, log_species=jnp.broadcast_to(logs, (40, 1, 118)))
-    state = symmcd._clean(jax.random.split(jax.random.key(0), 40), crystals, config)
-    said = symmcd.denoise(params, frame, state, jnp.full(40, 500), config=config)
+    clean = jax.jit(functools.partial(symmcd._clean, config=config))
+    state = clean(jax.random.split(jax.random.key(0), 40), crystals)
+    said = jax.jit(functools.partial(symmcd.denoise, config=config))(
+        params, frame, state, jnp.full(40, 500)
+    )
     np.testing.assert_array_equal(
         np.isfinite(said.species), np.broadcast_to(allowed, said.species.shape)
     )

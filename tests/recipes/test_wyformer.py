@@ -34,6 +34,7 @@ from jaxcrys.symmetry.oracles import make_amounts
 from jaxcrys.symmetry.wyckoff import position_slots
 from tests.crystals import random_crystals
 from tests.devices import on_device
+from tests.programs import compiled
 
 NETWORK = SetTransformerConfig(layers=2, channels=16, heads=2, species=119)
 SHAPE = CellShape(sites=5, atoms=24, images=4)
@@ -63,40 +64,35 @@ def test_reading_site_by_site_is_reading_the_sequence(made):
     formula = formula_of(crystals, slots=FORMULA_SLOTS)
     told = jnp.arange(len(crystals.group)) % 2 == 0  # of the others it is not known
     formula = jax.tree.map(lambda part: jnp.where(told[:, None], part, 0), formula)
-    groups, positions, elements = sequence_logits(
-        config.network, params, formula, crystals.group, crystals.wyckoff, crystals.species
+    near = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
+    of = functools.partial(compiled, config=config.network)
+    groups, positions, elements = of(sequence_logits)(
+        params, formula, crystals.group, crystals.wyckoff, crystals.species
     )
-    memory, hidden = start(config.network, params, formula, sites=5)
-    np.testing.assert_allclose(
-        group_logits(config.network, params, hidden), groups, rtol=1e-3, atol=1e-4
-    )
-    memory, hidden = add_group(config.network, params, memory, crystals.group, sites=5)
+    memory, hidden = of(start, sites=5)(params, formula)
+    near(of(group_logits)(params, hidden), groups)
+    memory, hidden = of(add_group, sites=5)(params, memory, crystals.group)
     for site in range(5):
-        np.testing.assert_allclose(
-            position_logits(config.network, params, hidden, crystals.group),
-            positions[:, site], rtol=1e-3, atol=1e-4,
-        )  # fmt: skip
+        near(of(position_logits)(params, hidden, crystals.group), positions[:, site])
         wyckoff, species = crystals.wyckoff[:, site], crystals.species[:, site]
-        np.testing.assert_allclose(
-            element_logits(config.network, params, hidden, wyckoff),
-            elements[:, site], rtol=1e-3, atol=1e-4,
-        )  # fmt: skip
-        memory, hidden = add_site(
-            config.network, params, memory, wyckoff, species, jnp.asarray(site), sites=5
-        )
+        near(of(element_logits)(params, hidden, wyckoff), elements[:, site])
+        memory, hidden = of(add_site, sites=5)(params, memory, wyckoff, species, jnp.asarray(site))
 
 
 def test_what_follows_does_not_depend_on_the_order(made):
     config, crystals, params = made
     three = np.flatnonzero((np.asarray(crystals.wyckoff) > 0).sum(-1) >= 3)
     chosen = take(crystals, three)
+    read, formula = (
+        compiled(sequence_logits, config.network),
+        formula_of(chosen, slots=FORMULA_SLOTS),
+    )
+    orders = np.array([[0, 1, 2, 3, 4], [2, 0, 1, 3, 4], [1, 2, 0, 3, 4]])
     scores = [
-        sequence_logits(
-            config.network, params, formula_of(chosen, slots=FORMULA_SLOTS), chosen.group,
-            chosen.wyckoff[:, order], chosen.species[:, order],
-        )[1][:, 3]
-        for order in ([0, 1, 2, 3, 4], [2, 0, 1, 3, 4], [1, 2, 0, 3, 4])
-    ]  # fmt: skip
+        read(params, formula, chosen.group, chosen.wyckoff[:, order], chosen.species[:, order])
+        for order in orders
+    ]
+    scores = [positions[:, 3] for _, positions, _ in scores]
     for other in scores[1:]:
         np.testing.assert_allclose(other, scores[0], rtol=1e-3, atol=1e-4)
 
@@ -118,7 +114,7 @@ def test_probabilities_of_all_templates_sum_to_one(made):
         for one, two in itertools.combinations_with_replacement(sites, 2)
         if one[0] != two[0] or one[0] == general  # an inversion centre holds one site
     ]
-    read = jax.jit(functools.partial(sequence_logits, network))
+    read = compiled(sequence_logits, network)
     total = 0.0
     for sets in ([(site,) for site in sites], pairs):
         values = np.array(sets, np.int32)
