@@ -172,10 +172,9 @@ def test_samples_come_as_often_as_guided_scores_say(guidance):
     def scores(known):
         group = jnp.array([1, 2])
         nothing = jnp.zeros((2, 1), jnp.int32)
-        said = sequence_logits(
-            network, params, unknown_formula(2), group, nothing, nothing,
-            properties=np.full((2, 1), known),
-        )  # fmt: skip
+        said = compiled(sequence_logits, network)(
+            params, unknown_formula(2), group, nothing, nothing, properties=np.full((2, 1), known)
+        )
         return np.asarray(said[0][:, 1:3]), np.asarray(said[1][:, 0])
 
     told, untold = scores((2.5 - 0.5) / 0.5), scores(np.nan)
