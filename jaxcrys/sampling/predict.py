@@ -108,7 +108,9 @@ def predict(
         f"{drawing.config.recipe}, {settings.sources.retrieved} of the training set"
     )
     retriever = build_retriever(model.templates) if settings.sources.retrieved else None
-    found = propose(drawing, retriever, formulas, sources=settings.sources, seed=seed)
+    found = propose(
+        drawing, retriever, formulas, sources=settings.sources, seed=seed, progress=progress
+    )
     chosen = best_proposals(found, keep=settings.keep)
     crystals, score = geometry(
         model, take(found.templates, chosen), found.row[chosen] >= 0, settings,

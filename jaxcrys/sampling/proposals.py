@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxcrys.core.elements import anonymous_formula, parse_formula
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Float, Int, Key
@@ -32,6 +33,9 @@ from jaxcrys.recipes.template_likelihood import USUAL_SETS
 
 STREAM = 0x5F0B
 """Tells the random numbers of proposals from others of the same seed."""
+
+TOGETHER = 512
+"""Templates that are drawn between two reports."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +97,7 @@ def propose(
     sources: Sources,
     seed: int,
     most_sets: int = USUAL_SETS,
+    progress: Progress | None = None,
 ) -> Proposals:
     """Templates for each formula; those of a formula depend on (seed, its number) alone.
 
@@ -103,13 +108,14 @@ def propose(
         sources: how many templates of each kind.
         seed: of the draws.
         most_sets: sets of sites read for the likelihood (``recipes.template_likelihood``).
+        progress: told how far it is.
 
     Raises:
         InputError: if a formula cannot be read, or no group can hold it.
     """
     found: list[dict[str, _Found]] = [{} for _ in formulas]
     if sources.drawn:
-        _add_drawn(found, model, formulas, sources, seed)
+        _add_drawn(found, model, formulas, sources, seed, progress or Progress())
     if retriever is not None:
         _add_retrieved(found, retriever, formulas, sources, model.config.sites)
     if not any(found):
@@ -155,6 +161,7 @@ def _add_drawn(
     formulas: Sequence[str],
     sources: Sources,
     seed: int,
+    progress: Progress,
 ) -> None:
     compose = model.config.functions.compose
     if compose is None:
@@ -162,18 +169,23 @@ def _add_drawn(
             str(model.run), f"is a run of {model.config.recipe}, which does not compose formulas",
             "give --templates-from a run of wyformer, or --drawn 0",
         )  # fmt: skip
-    owner = np.repeat(np.arange(len(formulas)), sources.drawn)
-    number = np.tile(np.arange(sources.drawn), len(formulas))
-    drawn = compose(
-        model.params, _keys(seed, owner, number),
-        [composition_of(formula, sources) for formula in formulas], owner,
-        config=model.config.settings, sites=model.config.sites,
-    )  # fmt: skip
-    for place, request in enumerate(owner):
-        crystal = take(drawn, place)
-        label = protostructure_hash(crystal)
-        known = found[request].get(label, _Found(crystal))
-        found[request][label] = known._replace(times=known.times + 1)
+    compositions = [composition_of(formula, sources) for formula in formulas]
+    step = max(1, TOGETHER // sources.drawn)
+    with progress.bar("drawing templates of formulas", total=len(formulas)) as bar:
+        for first in range(0, len(formulas), step):
+            some = compositions[first : first + step]
+            owner = np.repeat(np.arange(len(some)), sources.drawn)
+            number = np.tile(np.arange(sources.drawn), len(some))
+            drawn = compose(
+                model.params, _keys(seed, first + owner, number), some, owner,
+                config=model.config.settings, sites=model.config.sites,
+            )  # fmt: skip
+            for place, request in enumerate(first + owner):
+                crystal = take(drawn, place)
+                label = protostructure_hash(crystal)
+                known = found[request].get(label, _Found(crystal))
+                found[request][label] = known._replace(times=known.times + 1)
+            bar.advance(len(some))
 
 
 def _add_retrieved(
