@@ -83,10 +83,8 @@ def test_what_follows_does_not_depend_on_the_order(made):
     config, crystals, params = made
     three = np.flatnonzero((np.asarray(crystals.wyckoff) > 0).sum(-1) >= 3)
     chosen = take(crystals, three)
-    read, formula = (
-        compiled(sequence_logits, config.network),
-        formula_of(chosen, slots=FORMULA_SLOTS),
-    )
+    read = compiled(sequence_logits, config.network)
+    formula = formula_of(chosen, slots=FORMULA_SLOTS)
     orders = np.array([[0, 1, 2, 3, 4], [2, 0, 1, 3, 4], [1, 2, 0, 3, 4]])
     scores = [
         read(params, formula, chosen.group, chosen.wyckoff[:, order], chosen.species[:, order])

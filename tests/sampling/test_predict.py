@@ -1,11 +1,13 @@
 """Structures of a formula, from learned and from known templates."""
 
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.progress import Bar, Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal import load_crystals, stack_crystals
 from jaxcrys.crystal.build import build_crystal
@@ -14,6 +16,7 @@ from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.protostructure import protostructure_hash
 from jaxcrys.data.retrieval import build_retriever
 from jaxcrys.recipes.model import load_model
+from jaxcrys.sampling import proposals
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources, best_proposals, propose, score_of
 
@@ -56,6 +59,25 @@ def test_proposals_are_unique_and_have_the_formula(model, retriever):
     alone = propose(model, retriever, names[:1], sources=SOURCES, seed=0)
     first = found.request == 0
     assert set(alone.label) == {x for x, own in zip(found.label, first, strict=True) if own}
+
+
+def test_formulas_may_be_drawn_in_turns(model, retriever, monkeypatch):
+    """One after another they get the templates that they get together; each turn is reported."""
+    names = ["KBr", "MgO"]
+    together = propose(model, retriever, names, sources=SOURCES, seed=0)
+    monkeypatch.setattr(proposals, "TOGETHER", 1)
+    steps = []
+
+    class Steps(Progress):
+        @contextmanager
+        def bar(self, name, *, total, done=0):
+            yield Bar(lambda count, note: steps.append((count, total)))
+
+    apart = propose(model, retriever, names, sources=SOURCES, seed=0, progress=Steps())
+    assert apart.label == together.label
+    np.testing.assert_array_equal(apart.request, together.request)
+    np.testing.assert_array_equal(apart.times, together.times)
+    assert steps == [(1, 2), (1, 2)]
 
 
 def test_the_best_come_first():
