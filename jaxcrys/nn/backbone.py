@@ -22,7 +22,7 @@ from jaxcrys.geometry.lattice import BASIS, matrix_from_coefficients
 from jaxcrys.nn import cspnet, orbit_net
 from jaxcrys.nn.cspnet import CSPNetConfig, run_cspnet
 from jaxcrys.nn.fresh import fresh_parameters
-from jaxcrys.nn.orbit_net import OrbitNetConfig, run_orbit_net
+from jaxcrys.nn.orbit_net import OrbitNetConfig, OrbitNetOutput, run_orbit_net
 from jaxcrys.symmetry.tables import load_tables, lookup
 from jaxcrys.symmetry.tangent import orbit_mean, pull_back
 
@@ -88,11 +88,12 @@ def init_backbone(key: Key[jax.Array, ""], config: BackboneConfig) -> Any:
             lattice=jnp.zeros((1, 6)),
         )
         shape = CellShape(sites=1, atoms=1, images=1)
+        told = jnp.zeros(1), jnp.zeros((1, config.properties))
         if isinstance(config, OrbitNetConfig):
             graph = _graph(config, crystal, shape)
-            return orbit_net.OrbitNet(config).init(key, crystal, graph, jnp.zeros(1))
+            return orbit_net.OrbitNet(config).init(key, crystal, graph, *told)
         cell = primitive_cell(crystal, shape)
-        return cspnet.CSPNet(config).init(key, cell, crystal.lattice, jnp.zeros(1))
+        return cspnet.CSPNet(config).init(key, cell, crystal.lattice, *told)
 
     return fresh_parameters(init, key)
 
@@ -105,6 +106,7 @@ def run_backbone(
     time: Float[ArrayLike, "b"],
     *,
     shape: CellShape,
+    properties: Float[ArrayLike, "b p"] | None = None,
     dropout: Key[jax.Array, ""] | None = None,
 ) -> BackboneOutput:
     """Run a network on a batch of crystals.
@@ -116,12 +118,17 @@ def run_backbone(
         standard: their lattice coefficients in numbers of order one.
         time: as a number of order 1 to 1000.
         shape: static sizes of the batch.
+        properties: that are told, standardised; NaN where not known.
         dropout: key of the dropout; without one nothing is dropped.
     """
     if isinstance(config, OrbitNetConfig):
-        return _run_orbit_net(config, params, crystal, time, shape, dropout)
+        graph = _graph(config, crystal, shape)
+        output = run_orbit_net(
+            config, params, crystal, graph, time, properties=properties, dropout=dropout
+        )
+        return _of_sites(crystal, output)
     cell = primitive_cell(crystal, shape)
-    output = run_cspnet(config, params, cell, standard, time)
+    output = run_cspnet(config, params, cell, standard, time, properties)
     num_sites = crystal.wyckoff.shape[-1]
     atoms = (cell.site, cell.mask)
     return BackboneOutput(
@@ -131,22 +138,13 @@ def run_backbone(
     )
 
 
-def _run_orbit_net(
-    config: OrbitNetConfig,
-    params: Any,
-    crystal: Crystal,
-    time: Float[ArrayLike, "b"],
-    shape: CellShape,
-    dropout: Key[jax.Array, ""] | None,
-) -> BackboneOutput:
+def _of_sites(crystal: Crystal, output: OrbitNetOutput) -> BackboneOutput:
     """Bring vectors to free coordinates and the tensor to coefficients.
 
     Vectors, in units of the cube root of the volume per atom, become changes of the free
     coordinates by the lattice and the integer left inverse of the tangent basis; the tensor becomes
     a change of the lattice coefficients by the basis B_i.
     """
-    graph = _graph(config, crystal, shape)
-    output = run_orbit_net(config, params, crystal, graph, time, dropout=dropout)
     inverse = matrix_from_coefficients(-crystal.lattice)
     length = atomic_length(crystal)[:, None, None]
     frac = (length * output.vectors)[..., :, None] * inverse[:, None]

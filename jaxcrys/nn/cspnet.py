@@ -16,6 +16,7 @@ from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float
 from jaxcrys.crystal.primitive import PrimitiveCell
 from jaxcrys.nn.functional import check_sizes, masked_mean, pair_waves, time_embedding
+from jaxcrys.nn.property_tokens import PropertyTokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,8 @@ class CSPNetConfig:
     time_channels: int = 64
     species: int = 119
     """Number of different species inputs and species logits, the unknown species 0 included."""
+    properties: int = 0
+    """Numbers that can be told of a crystal."""
 
 
 def validate(config: CSPNetConfig) -> None:
@@ -111,6 +114,7 @@ class CSPNet(nn.Module):
         cell: PrimitiveCell,
         lattice: Float[ArrayLike, "b 6"],
         time: Float[ArrayLike, "b"],
+        properties: Float[ArrayLike, "b p"] | None = None,
     ) -> CSPNetOutput:
         """Read a batch of cells.
 
@@ -118,11 +122,14 @@ class CSPNet(nn.Module):
             cell: the atoms modulo centring and their images.
             lattice: lattice coefficients in any normalisation.
             time: noise level as a number of order 1 to 1000.
+            properties: standardised, NaN where not known; none are known without them.
         """
         config = self.config
         senders, sender_mask = _senders(cell)
         waves = pair_waves(cell.frac, senders, frequencies=config.frequencies)
         clock = nn.Dense(config.channels, name="time")(time_embedding(time, config.time_channels))
+        if config.properties and properties is not None:
+            clock = clock + PropertyTokens(config.channels, name="properties")(properties).sum(-2)
         atoms = embed_species(config.species, config.channels, name="species")(cell.species)
         atoms = nn.Dense(config.channels, name="input")(atoms) + clock[:, None, :]
         for index in range(config.layers):
@@ -153,6 +160,8 @@ def run_cspnet(
     cell: PrimitiveCell,
     lattice: Float[ArrayLike, "b 6"],
     time: Float[ArrayLike, "b"],
+    properties: Float[ArrayLike, "b p"] | None = None,
 ) -> CSPNetOutput:
     """The network as a pure function of its parameters; arguments as for :class:`CSPNet`."""
-    return typing.cast(CSPNetOutput, CSPNet(config).apply(params, cell, lattice, time))
+    output = CSPNet(config).apply(params, cell, lattice, time, properties)
+    return typing.cast(CSPNetOutput, output)

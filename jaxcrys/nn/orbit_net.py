@@ -42,6 +42,7 @@ from jaxcrys.nn.equivariant import (
     rms_norm,
 )
 from jaxcrys.nn.functional import check_sizes, time_embedding
+from jaxcrys.nn.property_tokens import PropertyTokens
 from jaxcrys.symmetry.site_symmetry import SITE_SYMMETRIES, site_symmetry_id
 from jaxcrys.symmetry.tables import NUM_GROUPS
 
@@ -70,6 +71,7 @@ class OrbitNetConfig:
         widest: centre of the widest of them, Å.
         time_channels: width of the embedding of time.
         species: number of different species inputs and logits, the unknown species 0 included.
+        properties: numbers that can be told of a crystal.
         symmetry: whether sites know their site symmetry and crystals their group.
         dropout: share of each layer's hidden invariants that training drops.
         dtype: of the network's arithmetic; parameters, geometry and outputs stay in float32.
@@ -87,6 +89,7 @@ class OrbitNetConfig:
     widest: float = 8.0
     time_channels: int = 64
     species: int = 119
+    properties: int = 0
     symmetry: bool = True
     dropout: float = 0.0
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -138,7 +141,11 @@ class OrbitNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, crystal: Crystal, graph: OrbitGraph, time: Float[ArrayLike, "b"]
+        self,
+        crystal: Crystal,
+        graph: OrbitGraph,
+        time: Float[ArrayLike, "b"],
+        properties: Float[ArrayLike, "b p"] | None = None,
     ) -> OrbitNetOutput:
         """Read a batch of crystals.
 
@@ -146,6 +153,7 @@ class OrbitNet(nn.Module):
             crystal: groups, positions and elements; 0 is an unknown element.
             graph: their neighbours.
             time: noise level as a number of order 1 to 1000.
+            properties: standardised, NaN where not known; none are known without them.
         """
         config = self.config
         occupied = (crystal.wyckoff > 0)[..., None]
@@ -166,6 +174,9 @@ class OrbitNet(nn.Module):
             groups = embed(NUM_GROUPS + 1, name="group")
             scalars = scalars + sites(site_symmetry_id(crystal.wyckoff))
             condition = condition + groups(crystal.group)
+        if config.properties and properties is not None:
+            told = PropertyTokens(config.channels, dtype=config.arithmetic, name="properties")
+            condition = condition + told(properties).sum(-2)
         shape = scalars.shape
         features = {0: scalars[..., None, :]} | {
             degree: jnp.zeros((*shape[:-1], 2 * degree + 1, shape[-1]), scalars.dtype)
@@ -321,6 +332,7 @@ def run_orbit_net(
     graph: OrbitGraph,
     time: Float[ArrayLike, "b"],
     *,
+    properties: Float[ArrayLike, "b p"] | None = None,
     dropout: Key[jax.Array, ""] | None = None,
 ) -> OrbitNetOutput:
     """The network as a pure function of its parameters; arguments as for :class:`OrbitNet`.
@@ -328,5 +340,5 @@ def run_orbit_net(
     ``dropout`` is the key of what training drops; without one nothing is dropped.
     """
     rngs = {} if dropout is None else {"dropout": dropout}
-    output = OrbitNet(config).apply(params, crystal, graph, time, rngs=rngs)
+    output = OrbitNet(config).apply(params, crystal, graph, time, properties, rngs=rngs)
     return typing.cast(OrbitNetOutput, output)

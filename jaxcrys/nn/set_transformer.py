@@ -27,6 +27,7 @@ from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.formula import Formula
 from jaxcrys.nn.fresh import fresh_parameters
 from jaxcrys.nn.functional import check_sizes
+from jaxcrys.nn.property_tokens import PropertyTokens
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 from jaxcrys.symmetry.symmetry_bits import site_symmetry_bits
 from jaxcrys.symmetry.tables import NUM_GROUPS, NUM_POSITIONS
@@ -42,9 +43,6 @@ STOP = MAX_POSITIONS
 
 MOST_AMOUNT = 15
 """Atoms of an element in a formula unit that are told apart; more count as so many."""
-
-STEPS = (-2.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
-"""Where smooth steps show how large a standardised property is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +118,7 @@ class SetTransformer(nn.Module):
         self.element_hidden = nn.Dense(2 * config.channels)
         self.logits = nn.Dense(config.species)
         if config.properties:
-            self.property = nn.Dense(config.channels)
+            self.properties = PropertyTokens(config.channels)
 
     def sequence(
         self,
@@ -223,16 +221,8 @@ class SetTransformer(nn.Module):
         there = jnp.pad(elements > 0, [(0, 0), (1, 0)], constant_values=True)
         if properties is None or not self.config.properties:
             return tokens, there
-        known = ~jnp.isnan(properties)
-        values = self.describe_properties(jnp.where(known, properties, 0))
-        return jnp.concatenate([tokens, values], -2), jnp.concatenate([there, known], -1)
-
-    def describe_properties(self, values: jax.Array) -> jax.Array:
-        """Token of each property, by smooth steps of its value with weights of its own."""
-        steps = jnp.tanh(2 * (values[..., None] - jnp.array(STEPS)))
-        told = jnp.pad(steps, [*[(0, 0)] * values.ndim, (1, 0)], constant_values=1)
-        own = told[..., None, :] * jnp.eye(values.shape[-1])[..., None]
-        return self.property(own.reshape(*values.shape, -1))
+        told, known = self.properties(properties), ~jnp.isnan(properties)
+        return jnp.concatenate([tokens, told], -2), jnp.concatenate([there, known], -1)
 
     def groups(self, hidden: jax.Array) -> jax.Array:
         """Scores of all groups by number; entry 0 is none."""

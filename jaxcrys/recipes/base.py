@@ -104,8 +104,13 @@ class Sample(Protocol):
         *,
         config: Any,
         shape: CellShape,
+        target: Target | None = None,
     ) -> Crystal:
-        """Draw what is not given. Sample i depends on ``keys[i]`` and ``templates[i]`` alone."""
+        """Draw what is not given. Sample i depends on ``keys[i]`` and ``templates[i]`` alone.
+
+        ``target`` are properties that are asked for, in the order of ``either`` of those of
+        templates and geometry.
+        """
         ...
 
 
@@ -219,7 +224,9 @@ class Recipe(NamedTuple):
         loss: training loss.
         cost: from the settings, what a crystal of some shape costs, by which shapes are chosen.
         condition: settings with which properties are learned; None where they cannot be.
-        properties: from the settings, the properties that were learned.
+        template_properties: from the settings, the properties that ``complete`` and ``compose``
+            can be asked for.
+        geometry_properties: those that ``sample`` can be asked for.
         sample: geometry in given templates; None where they are not needed.
         complete: templates from nothing; None where they must be given.
         sizes: numbers of sites that ``complete`` draws, where they are known beforehand.
@@ -240,7 +247,8 @@ class Recipe(NamedTuple):
     loss: Loss
     cost: Callable[[Any], Cost]
     condition: Condition | None = None
-    properties: Callable[[Any], tuple[Property, ...]] = lambda config: ()
+    template_properties: Callable[[Any], tuple[Property, ...]] = lambda config: ()
+    geometry_properties: Callable[[Any], tuple[Property, ...]] = lambda config: ()
     sample: Sample | None = None
     complete: Complete | None = None
     sizes: Sizes | None = None

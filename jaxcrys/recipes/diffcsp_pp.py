@@ -39,6 +39,7 @@ from jaxcrys.processes import discrete, gaussian, wrapped_normal
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.factors import Masks, masks_of, mean_over_atoms, weighted_loss
 from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
+from jaxcrys.recipes.properties import Target
 from jaxcrys.symmetry.wyckoff import free_mask
 
 NUM_SPECIES = 118
@@ -216,12 +217,14 @@ def sample(
     *,
     config: Config,
     shape: CellShape,
+    target: Target | None = None,
 ) -> Crystal:
     """Draw lattice and free coordinates (and elements) for the groups and positions given.
 
     Elements that the templates give are kept; sites with species 0 are filled, which a recipe
     trained with given species cannot do. ``free`` and ``lattice`` of the templates are ignored.
     """
+    del target  # nothing can be asked for
     masks = masks_of(templates)
     masks = dataclasses.replace(masks, species=masks.species & (templates.species == 0))
     grid = np.rint(np.linspace(STEPS, 0, config.sampler_steps + 1)).astype(np.int32)

@@ -7,7 +7,6 @@ formula. The oracle is an integer search on the host; the network runs on the de
 templates at once.
 """
 
-import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -129,7 +128,7 @@ def complete_formula(
             params, keys[rows], take(stacked, owner[rows]), [begins[i] for i in owner[rows]],
             programs=_programs(config, sites), sites=sites,
             weights=np.zeros(NUM_GROUPS + 1) if group_weights is None else group_weights,
-            target=target and dataclasses.replace(target, values=target.values[rows]),
+            target=take(target, rows),
         )  # fmt: skip
         drawn += block[: len(owner) - first]
     group = np.array([state.group for state in drawn], np.int32)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcrys.core.typing import ArrayLike, Float, Int, Key
@@ -22,7 +23,8 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.processes.site_sequence import Limits
 from jaxcrys.recipes import orbit_flow, wyformer
 from jaxcrys.recipes.base import LogProb, Metrics, Params, Recipe
-from jaxcrys.recipes.properties import Property, Target
+from jaxcrys.recipes.properties import Target, either
+from jaxcrys.recipes.properties import condition as learn_properties
 from jaxcrys.recipes.template_likelihood import MOST_SETS
 
 GEOMETRY = dataclasses.replace(orbit_flow.PRESETS["small"], species="given")
@@ -60,9 +62,11 @@ def fit(config: Config, crystals: Crystal) -> Config:
 
 
 def condition(config: Config, names: Sequence[str], values: Float[np.ndarray, "b p"]) -> Config:
-    """Learn to draw templates for these properties."""
-    templates = wyformer.condition(config.templates, names, values)
-    return dataclasses.replace(config, templates=templates)
+    """Learn to draw templates, and their geometry, for these properties."""
+    return Config(
+        templates=learn_properties(config.templates, names, values),
+        geometry=learn_properties(config.geometry, names, values),
+    )
 
 
 def init(key: Key[jax.Array, ""], config: Config) -> Params:
@@ -92,7 +96,7 @@ def loss(
     )  # fmt: skip
     of_geometry, more = orbit_flow.loss(
         params["geometry"], second, crystals,
-        config=config.geometry, shape=shape, training=training,
+        config=config.geometry, shape=shape, properties=properties, training=training,
     )  # fmt: skip
     return of_templates + of_geometry, metrics | more
 
@@ -118,11 +122,13 @@ def sample(
     *,
     config: Config,
     shape: CellShape,
+    target: Target | None = None,
 ) -> Crystal:
     """Geometry for templates."""
     return orbit_flow.sample(
-        params["geometry"], keys, templates, config=config.geometry, shape=shape
-    )
+        params["geometry"], keys, templates,
+        config=config.geometry, shape=shape, target=_part(target, config, config.geometry),
+    )  # fmt: skip
 
 
 def complete(
@@ -138,7 +144,7 @@ def complete(
     """Templates from nothing, or from a part of them."""
     return wyformer.complete(
         params["templates"], keys, templates, limits,
-        config=config.templates, sites=sites, target=target,
+        config=config.templates, sites=sites, target=_part(target, config, config.templates),
     )  # fmt: skip
 
 
@@ -156,7 +162,8 @@ def compose(
     """Templates of exactly some compositions."""
     return wyformer.complete_formula(
         params["templates"], keys, compositions, owner,
-        config=config.templates, sites=sites, group_weights=group_weights, target=target,
+        config=config.templates, sites=sites, group_weights=group_weights,
+        target=_part(target, config, config.templates),
     )  # fmt: skip
 
 
@@ -180,8 +187,16 @@ def _generates_species(config: Config) -> bool:
     return orbit_flow.RECIPE.generates_species(config.geometry)
 
 
-def _properties(config: Config) -> tuple[Property, ...]:
-    return config.templates.properties
+def _part(
+    target: Target | None, config: Config, half: wyformer.Config | orbit_flow.Config
+) -> Target | None:
+    """What is asked of one half: the properties that it knows."""
+    if target is None or not half.properties:
+        return None
+    together = either(config.templates.properties, config.geometry.properties)
+    names = [known.name for known in together]
+    columns = np.array([names.index(known.name) for known in half.properties])
+    return Target(jnp.asarray(target.values)[:, columns], target.guidance)
 
 
 def _cost(config: Config) -> Cost:
@@ -206,7 +221,8 @@ RECIPE = Recipe(
     loss=loss,
     cost=_cost,
     condition=condition,
-    properties=_properties,
+    template_properties=lambda config: config.templates.properties,
+    geometry_properties=lambda config: config.geometry.properties,
     sample=sample,
     complete=complete,
     compose=compose,

@@ -7,11 +7,11 @@ elements suggest (``recipes.lattice_prior``), and go straight as well (Lipman et
 Lipman 2024 for flows on manifolds). The network sees sites through their symmetry images; the orbit
 network's vectors lie in the Wyckoff tangent spaces and its tensor has the symmetry of the family,
 so nothing is projected. With ``species="generated"`` elements are drawn too, from a mask that is
-lifted site by site; any part of them may be given.
+lifted site by site; any part of them may be given. Properties of the crystals may be told, and
+asked for (``recipes.properties``).
 """
 
 import dataclasses
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -19,15 +19,13 @@ import jax.numpy as jnp
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import streams
-from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
+from jaxcrys.core.typing import ArrayLike, Bool, Float, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn.backbone import (
-    BackboneConfig,
     backbone_cost,
     init_backbone,
-    run_backbone,
     validate_backbone,
 )
 from jaxcrys.nn.cspnet import CSPNetConfig
@@ -44,52 +42,22 @@ from jaxcrys.recipes.factors import (
     mean_over_atoms,
     weighted_loss,
 )
-from jaxcrys.recipes.lattice_prior import LatticePrior, from_standard, to_standard
+from jaxcrys.recipes.flow_model import Answer, Config, State, crystal_of, predict
+from jaxcrys.recipes.lattice_prior import to_standard
+from jaxcrys.recipes.properties import (
+    Target,
+    any_known,
+    condition,
+    for_each_reading,
+    guided,
+    told_in_training,
+    told_values,
+    validate_properties,
+)
 from jaxcrys.recipes.substitution import substitute
-
-NETWORK_TIME = 1000.0
-"""The network reads time on this scale."""
 
 MISFIT_TIMES = (0.7, 0.8, 0.9)
 """When :func:`misfit` looks: late enough to tell the crystal, early enough to be unsure."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Settings of the recipe.
-
-    Attributes:
-        species: whether the elements are generated (de novo) or given (structure prediction).
-        network: which network, and its size.
-        flow: what the network learns, and how the sampler integrates.
-        lattice_weight: weight of the lattice in the loss; likewise the other two.
-        lattice_spread: how far the lattices' starts are spread when samples are drawn, as a share
-            of the spread in training. 1 draws lattices as varied as the data; from 0, the typical
-            start, the flow ends at the most typical lattice of a template, which is nearer to the
-            true one where only one is.
-        substitutions: share of training crystals that get similar elements in place of their own
-            (``recipes.substitution``).
-        prior: start of the lattices, from the training set.
-    """
-
-    species: Literal["generated", "given"] = "generated"
-    network: BackboneConfig = OrbitNetConfig()
-    flow: Flow = Flow()
-    lattice_weight: float = 1.0
-    free_weight: float = 1.0
-    species_weight: float = 0.3
-    lattice_spread: float = 1.0
-    substitutions: float = 0.0
-    prior: LatticePrior = LatticePrior()
-
-
-@pytree
-class State:
-    """A crystal on its way: lattice in standard units, free coordinates, elements (0 unknown)."""
-
-    lattice: Float[ArrayLike, "b 6"]
-    free: Float[ArrayLike, "b s 3"]
-    species: Int[ArrayLike, "b s"]
 
 
 @pytree
@@ -110,15 +78,6 @@ class Example:
     hidden: Bool[ArrayLike, "b s"]
 
 
-@pytree
-class Answer:
-    """What the network says: targets of the flow in standard units, and what the elements are."""
-
-    lattice: Float[ArrayLike, "b 6"]
-    free: Float[ArrayLike, "b s 3"]
-    species: Float[ArrayLike, "b s z"]
-
-
 def validate(config: Config) -> None:
     """Check the settings.
 
@@ -133,6 +92,7 @@ def validate(config: Config) -> None:
             raise InputError(name, f"must not be negative, got {getattr(config, name)}")
     if not 0 <= config.substitutions <= 1:
         raise InputError("substitutions", f"must be 0 to 1, got {config.substitutions}")
+    validate_properties(config)
 
 
 def fit(config: Config, crystals: Crystal) -> Config:
@@ -158,19 +118,22 @@ def loss(
     training: bool = False,
 ) -> tuple[Float[jax.Array, ""], Metrics]:
     """Squared error of the network at a random time for each crystal."""
-    del properties
     batch = crystals.group.shape[0]
-    keys = _keys(jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch)))
+    own = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
+    keys = _keys(own)
+    told = told_in_training(own, properties, config)
     time = jax.vmap(flow.draw_time, (None, 0))(config.flow, keys["time"])
     if training and config.substitutions:
-        crystals = jax.vmap(substitute, (0, 0, None, None))(
-            keys["substitution"], crystals, config.prior, config.substitutions
+        # with other elements the properties would be wrong
+        share = jnp.where(any_known(told), 0, config.substitutions)
+        crystals = jax.vmap(substitute, (0, 0, None, 0))(
+            keys["substitution"], crystals, config.prior, share
         )
     example = _example(keys, crystals, time, config)
     dropout = jax.random.fold_in(key, batch) if training else None
     said = predict(
         params, example.crystals, example.state, time,
-        config=config, shape=shape, dropout=dropout,
+        config=config, shape=shape, told=told_values(Target(told), config), dropout=dropout,
     )  # fmt: skip
     free, lattice = _errors(example, said, config)
     masks = masks_of(crystals)
@@ -218,8 +181,9 @@ def sample(
     *,
     config: Config,
     shape: CellShape,
+    target: Target | None = None,
 ) -> Crystal:
-    """Follow the flow from a random start.
+    """Follow the flow from a random start, with the properties of the target if there is one.
 
     Elements that the templates give are kept; sites with species 0 are filled, which a recipe
     trained with given species cannot do. A lattice that is given is kept too, one whose free
@@ -233,11 +197,15 @@ def sample(
         first.lattice, to_standard(templates, config.prior), masks.lattice, periodic=False
     )
     step = 1 / config.flow.steps
+    told = told_values(target, config)
+    guidance = None if target is None else target.guidance
 
     def ask(state: State, time: jax.Array) -> Answer:
         """Velocities at a state; logits as they are."""
         times = jnp.full(templates.group.shape, time)
-        said = predict(params, templates, state, times, config=config, shape=shape)
+        read = for_each_reading((templates, state, times), guidance)
+        said = predict(params, *read, config=config, shape=shape, told=told)
+        said = guided(said, guidance)
         return dataclasses.replace(
             said,
             lattice=flow.velocity_of(config.flow, said.lattice, time),
@@ -263,29 +231,10 @@ def sample(
         return dataclasses.replace(moved, species=jnp.where(masks.species, species, 0)), None
 
     state, _ = jax.lax.scan(one_step, first, jnp.arange(config.flow.steps))
-    crystals = _crystal(templates, state, config)
+    crystals = crystal_of(templates, state, config)
     return dataclasses.replace(
         crystals, lattice=jnp.where(kept, templates.lattice, crystals.lattice)
     )
-
-
-def predict(
-    params: Params,
-    templates: Crystal,
-    state: State,
-    time: Float[ArrayLike, "b"],
-    *,
-    config: Config,
-    shape: CellShape,
-    dropout: Key[jax.Array, ""] | None = None,
-) -> Answer:
-    """Run the network on crystals on their way."""
-    crystal = _crystal(templates, state, config)
-    output = run_backbone(
-        config.network, params, crystal, state.lattice, NETWORK_TIME * time,
-        shape=shape, dropout=dropout,
-    )  # fmt: skip
-    return Answer(lattice=output.lattice, free=output.free, species=output.species)
 
 
 def _keys(keys: Key[jax.Array, "b"]) -> dict[str, jax.Array]:
@@ -333,7 +282,7 @@ def _errors(
     """Squared errors of each site's coordinates, in atomic lengths, and of each lattice."""
     masks = masks_of(example.crystals)
     lattice = jnp.where(masks.lattice, said.lattice - example.lattice, 0)
-    crystal = _crystal(example.crystals, example.state, config)
+    crystal = crystal_of(example.crystals, example.state, config)
     vectors = cartesian_changes(crystal, said.free - example.free)
     free = jnp.where(masks.free.any(-1), (vectors**2).sum(-1), 0)
     return free, (lattice**2).sum(-1)
@@ -393,17 +342,6 @@ def _redraw(
     return dataclasses.replace(state, lattice=lattice, free=free)
 
 
-def _crystal(templates: Crystal, state: State, config: Config) -> Crystal:
-    """The crystal that a state describes; ``templates`` say which elements the start knew."""
-    return Crystal(
-        group=templates.group,
-        wyckoff=templates.wyckoff,
-        species=state.species,
-        free=state.free,
-        lattice=from_standard(state.lattice, templates, config.prior),
-    )
-
-
 def _generates_species(config: Config) -> bool:
     return config.species == "generated"
 
@@ -428,8 +366,10 @@ RECIPE = Recipe(
     init=init,
     loss=loss,
     cost=_cost,
+    condition=condition,
+    geometry_properties=lambda config: config.properties,
     sample=sample,
     misfit=misfit,
-    obeys=frozenset(("lattice",)),
+    obeys=frozenset(("lattice", "properties")),
     generates_species=_generates_species,
 )

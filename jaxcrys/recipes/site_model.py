@@ -4,12 +4,11 @@ Scores of the network with the temperatures of the settings, for draws under any
 log-probabilities of whole sequences. Where the formula or a property is known the network is told,
 and says how much more or less likely each group is than its share of the training set.
 
-Under guidance (``recipes.properties``) the network reads every template twice, told of the target
-and not told: what it has read and what it knows then have twice as many rows, the told ones first.
+Under guidance (``recipes.properties``) the network reads every template twice: what it has read and
+what it knows then have twice as many rows.
 """
 
 import dataclasses
-from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -32,13 +31,18 @@ from jaxcrys.processes.categorical import normalise
 from jaxcrys.processes.site_sequence import legal_choices, log_prob
 from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Params
-from jaxcrys.recipes.properties import Property, Target, any_known, standardise
+from jaxcrys.recipes.properties import (
+    Property,
+    Target,
+    any_known,
+    for_each_reading,
+    guided,
+    told_values,
+)
 from jaxcrys.symmetry.wyckoff import local_index
 
 FORMULA_SLOTS = 8
 """Elements of a formula that the network reads at most."""
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +94,13 @@ def sequence_log_prob(
     Where the formula is known only its elements are possible; that the amounts come out right is
     not assumed.
     """
+    values = None if properties is None else told_values(Target(properties), config)
     groups, *scores = sequence_logits(
         config.network, params, formula, group, wyckoff, species,
-        properties=_standardised(properties, config), dropout=dropout,
+        properties=values, dropout=dropout,
     )  # fmt: skip
     allowed = elements_of(formula, scores[-1].shape[-1]) | ~is_known(formula)[:, None]
-    logs = _group_log_probs(_of_groups(groups, formula, properties, config), config)
+    logs = _group_log_probs(_of_groups(groups, formula, values, config), config)
     found = jnp.take_along_axis(logs, jnp.asarray(group)[:, None], -1)[:, 0]
     return found, *log_prob(*scores, group, wyckoff, species, allowed=allowed)
 
@@ -175,12 +180,10 @@ def begin(
     Guidance is of what the network says of the group; its share of the training set counts once.
     """
     guidance = None if target is None else target.guidance
-    formula, values = _for_each_reading(formula, guidance), _values(target)
-    memory, hidden = start(
-        config.network, params, formula, sites=sites, properties=_standardised(values, config)
-    )
+    formula, values = for_each_reading(formula, guidance), told_values(target, config)
+    memory, hidden = start(config.network, params, formula, sites=sites, properties=values)
     scores = _of_groups(group_logits(config.network, params, hidden), formula, values, config)
-    logs = _group_log_probs(_guided(scores, guidance), config)
+    logs = _group_log_probs(guided(scores, guidance), config)
     return memory, _noisy(keys, 0, logs, config.group_temperature)
 
 
@@ -191,10 +194,10 @@ def read_group(
     *,
     config: Config,
     sites: int,
-    guidance: Float[ArrayLike, ""] | None = None,
+    guidance: Float[ArrayLike, "b"] | None = None,
 ) -> tuple[Memory, Float[jax.Array, "r c"]]:
     """What the network knows with the group."""
-    group = _for_each_reading(jnp.asarray(group), guidance)
+    group = for_each_reading(jnp.asarray(group), guidance)
     return add_group(config.network, params, memory, group, sites=sites)
 
 
@@ -207,11 +210,11 @@ def read_site(
     *,
     config: Config,
     sites: int,
-    guidance: Float[ArrayLike, ""] | None = None,
+    guidance: Float[ArrayLike, "b"] | None = None,
 ) -> tuple[Memory, Float[jax.Array, "r c"]]:
     """What the network knows with site ``index``."""
     wyckoff, species = (
-        _for_each_reading(jnp.asarray(part), guidance) for part in (wyckoff, species)
+        for_each_reading(jnp.asarray(part), guidance) for part in (wyckoff, species)
     )
     return add_site(config.network, params, memory, wyckoff, species, index, sites=sites)
 
@@ -224,11 +227,11 @@ def offer_positions(
     index: Int[ArrayLike, ""],
     *,
     config: Config,
-    guidance: Float[ArrayLike, ""] | None = None,
+    guidance: Float[ArrayLike, "b"] | None = None,
 ) -> Float[jax.Array, "b 28"]:
     """Scores for site ``index``; of the choices that are legal, the largest is drawn."""
-    group = _for_each_reading(jnp.asarray(group), guidance)
-    scores = _guided(position_logits(config.network, params, hidden, group), guidance)
+    group = for_each_reading(jnp.asarray(group), guidance)
+    scores = guided(position_logits(config.network, params, hidden, group), guidance)
     return _noisy(keys, 1 + 2 * index, scores, config.position_temperature)
 
 
@@ -240,11 +243,11 @@ def offer_elements(
     index: Int[ArrayLike, ""],
     *,
     config: Config,
-    guidance: Float[ArrayLike, ""] | None = None,
+    guidance: Float[ArrayLike, "b"] | None = None,
 ) -> Float[jax.Array, "b z"]:
     """Scores of the element of site ``index``; of those that are legal, the largest is drawn."""
-    position = _for_each_reading(jnp.asarray(position), guidance)
-    scores = _guided(element_logits(config.network, params, hidden, position), guidance)
+    position = for_each_reading(jnp.asarray(position), guidance)
+    scores = guided(element_logits(config.network, params, hidden, position), guidance)
     return _noisy(keys, 2 + 2 * index, scores, config.element_temperature)
 
 
@@ -258,39 +261,6 @@ def _noisy(
     own = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
     noise = jax.vmap(lambda key: jax.random.gumbel(key, scores.shape[1:]))(own)
     return scores / temperature + noise
-
-
-def _values(target: Target | None) -> Float[jax.Array, "r p"] | None:
-    """What is told of each template: the target, and in a second reading nothing."""
-    if target is None:
-        return None
-    values = jnp.asarray(target.values)
-    if target.guidance is None:
-        return values
-    return jnp.concatenate([values, jnp.full_like(values, jnp.nan)])
-
-
-def _standardised(
-    values: Float[ArrayLike, "r p"] | None, config: Config
-) -> Float[jax.Array, "r p"] | None:
-    if values is None or not config.properties:
-        return None
-    return standardise(values, config.properties)
-
-
-def _for_each_reading(rows: T, guidance: Float[ArrayLike, ""] | None) -> T:
-    if guidance is None:
-        return rows
-    return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), rows)
-
-
-def _guided(
-    scores: Float[jax.Array, "r n"], guidance: Float[ArrayLike, ""] | None
-) -> Float[jax.Array, "b n"]:
-    if guidance is None:
-        return scores
-    told, untold = jnp.split(scores, 2)
-    return told + guidance * (told - untold)
 
 
 def _of_groups(

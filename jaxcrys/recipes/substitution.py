@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcrys.core.typing import Float, Int, Key
+from jaxcrys.core.typing import ArrayLike, Float, Int, Key
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.element_similarity import element_distances
 from jaxcrys.recipes.lattice_prior import LatticePrior, expected_size
@@ -46,7 +46,7 @@ def replacement_logits() -> Float[np.ndarray, "z z"]:
 
 
 def substitute(
-    key: Key[jax.Array, ""], crystal: Crystal, prior: LatticePrior, share: float
+    key: Key[jax.Array, ""], crystal: Crystal, prior: LatticePrior, share: Float[ArrayLike, ""]
 ) -> Crystal:
     """Replace the elements of a crystal, with probability ``share``; for vmap over crystals.
 
@@ -70,7 +70,7 @@ def substitute(
 
 
 def substitute_species(
-    key: Key[jax.Array, ""], species: Int[jax.Array, " s"], share: float
+    key: Key[jax.Array, ""], species: Int[jax.Array, " s"], share: Float[ArrayLike, ""]
 ) -> Int[jax.Array, " s"]:
     """Other elements for the sites of one template, with probability ``share``.
 

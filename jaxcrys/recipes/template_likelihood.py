@@ -89,7 +89,7 @@ def template_log_prob(
         formula_known: whether the model is told the formula of each.
         equivalents: whether to count all descriptions of the same crystals, or the given one only.
         most_sets: how many sets the network reads at most for one template.
-        seed: of what is drawn where there are more.
+        seed: of what is drawn where there are more; it depends on the seed and the template alone.
     """
     templates = jax.tree.map(np.asarray, templates)
     formulas = _formulas(templates, formula_known)
@@ -99,10 +99,7 @@ def template_log_prob(
     found = found.astype(np.float64)
     exact = np.zeros(len(found), bool)
     for width, rows in _by_width((templates.wyckoff > 0).sum(-1)):
-        chosen = [
-            _sums(take(templates, row), equivalents, most_sets, np.random.default_rng([seed, row]))
-            for row in rows
-        ]
+        chosen = [_sums(take(templates, row), equivalents, most_sets, seed) for row in rows]
         sums = [each for own, _ in chosen for each in own]
         owner = np.repeat(rows, [sum(len(each.counts) for each in own) for own, _ in chosen])
         logs = in_blocks(
@@ -132,15 +129,15 @@ def _by_width(occupied: Int[np.ndarray, "b"]) -> Iterator[tuple[int, Int[np.ndar
             yield int(width), rows[start : start + TEMPLATES]
 
 
-def _sums(
-    template: Crystal, equivalents: bool, most: int, random: np.random.Generator
-) -> tuple[list[_Sum], float]:
+def _sums(template: Crystal, equivalents: bool, most: int, seed: int) -> tuple[list[_Sum], float]:
     """Sums that the network reads for a template, all or as many as allowed; how many there are."""
     occupied = template.wyckoff > 0
     sites = tuple(
         zip(template.wyckoff[occupied].tolist(), template.species[occupied].tolist(), strict=True)
     )
-    described = descriptions(int(template.group), sites) if equivalents else [tuple(sorted(sites))]
+    group = int(template.group)
+    described = descriptions(group, sites) if equivalents else [tuple(sorted(sites))]
+    random = np.random.default_rng([seed, group, *itertools.chain(*described[0])])
     equal = np.array([len(list(same)) for _, same in itertools.groupby(described[0])])
     subsets = _subsets(equal)
     if subsets <= most:

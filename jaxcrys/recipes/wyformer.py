@@ -13,7 +13,6 @@ What comes out has no geometry: coordinates and lattice are blank, for a recipe 
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +20,7 @@ import numpy as np
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
-from jaxcrys.core.rng import stream, streams
+from jaxcrys.core.rng import streams
 from jaxcrys.core.typing import ArrayLike, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.equivalents import random_equivalent
@@ -36,7 +35,13 @@ from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.exact_formula import complete_formula
 from jaxcrys.recipes.factors import in_slots, weighted_loss
 from jaxcrys.recipes.group_prior import fit_groups
-from jaxcrys.recipes.properties import Target, any_known, fit_properties, tell_some
+from jaxcrys.recipes.properties import (
+    Target,
+    any_known,
+    condition,
+    told_in_training,
+    validate_properties,
+)
 from jaxcrys.recipes.site_model import (
     FORMULA_SLOTS,
     Config,
@@ -87,24 +92,15 @@ def validate(config: Config) -> None:
         name = f"{kind}_temperature"
         if not getattr(config, name) > 0:
             raise InputError(name, f"must be positive, got {getattr(config, name)}")
-    for name in ("formula_share", "substitutions", "properties_share", "each_property_share"):
+    for name in ("formula_share", "substitutions"):
         if not 0 <= getattr(config, name) <= 1:
             raise InputError(name, f"must be 0 to 1, got {getattr(config, name)}")
-    if len(config.properties) != config.network.properties:
-        raise InputError(
-            "network.properties", f"must be {len(config.properties)}, the number of properties"
-        )
+    validate_properties(config)
 
 
 def fit(config: Config, crystals: Crystal) -> Config:
     """Take the shares of the groups from the data."""
     return dataclasses.replace(config, group_log_weights=fit_groups(np.asarray(crystals.group)))
-
-
-def condition(config: Config, names: Sequence[str], values: Float[np.ndarray, "b p"]) -> Config:
-    """Learn to draw for these properties, with what their values say of them."""
-    network = dataclasses.replace(config.network, properties=len(names))
-    return dataclasses.replace(config, network=network, properties=fit_properties(names, values))
 
 
 def init(key: Key[jax.Array, ""], config: Config) -> Params:
@@ -127,16 +123,16 @@ def loss(
     batch = crystals.group.shape[0]
     own = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
     names = "order", "description", "formula", "substitution"
-    told = _told(own, properties, config)
+    told = told_in_training(own, properties, config)
     own = jax.vmap(lambda key: streams(key, *names))(own)
     if training and config.augment:
         crystals = jax.vmap(random_equivalent)(own["description"], crystals)
     if training and config.substitutions:
-        species = jax.vmap(substitute_species, (0, 0, None))(
-            own["substitution"], jnp.asarray(crystals.species), config.substitutions
+        # with other elements the properties would be wrong
+        share = jnp.where(any_known(told), 0, config.substitutions)
+        species = jax.vmap(substitute_species)(
+            own["substitution"], jnp.asarray(crystals.species), share
         )
-        # with other elements the values would be wrong
-        species = jnp.where(any_known(told)[:, None], crystals.species, species)
         crystals = dataclasses.replace(crystals, species=species)
     formula = formula_of(crystals, slots=FORMULA_SLOTS)
     shown = jax.vmap(jax.random.uniform)(own["formula"]) < config.formula_share
@@ -158,22 +154,6 @@ def loss(
         for name, (values, counts) in parts.items()
     }
     return weighted_loss(metrics, dict.fromkeys(metrics, 1.0)), metrics
-
-
-def _told(
-    keys: Key[jax.Array, "b"], properties: Float[ArrayLike, "b p"] | None, config: Config
-) -> Float[jax.Array, "b p"]:
-    """The properties that training tells of each crystal."""
-    if properties is None:
-        return jnp.full((len(keys), len(config.properties)), jnp.nan)
-
-    def some(key: jax.Array, values: jax.Array) -> jax.Array:
-        key = stream(key, "properties")
-        return tell_some(
-            key, values, share=config.properties_share, each=config.each_property_share
-        )
-
-    return jax.vmap(some)(keys, jnp.asarray(properties))
 
 
 def complete(
@@ -275,7 +255,7 @@ RECIPE = Recipe(
     loss=loss,
     cost=_cost,
     condition=condition,
-    properties=lambda config: config.properties,
+    template_properties=lambda config: config.properties,
     complete=complete,
     compose=complete_formula,
     likelihood=template_log_prob,

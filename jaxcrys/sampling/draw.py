@@ -20,6 +20,7 @@ from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import get_recipe
 from jaxcrys.recipes.model import Model
+from jaxcrys.recipes.properties import Target
 from jaxcrys.sampling.rank import best_first, scores
 
 LARGER_SHAPES = 4
@@ -94,21 +95,41 @@ def make_batches(
 
 
 def draw_batch(
-    model: Model, templates: Crystal, batch: Batch, draws: Draws, *, batch_size: int
+    model: Model,
+    templates: Crystal,
+    batch: Batch,
+    draws: Draws,
+    *,
+    batch_size: int,
+    target: Target | None = None,
 ) -> Drawn:
-    """Draw one batch; a sample does not depend on the others in it."""
+    """Draw one batch; a sample does not depend on the others in it.
+
+    Args:
+        model: the generator.
+        templates: of all samples; likewise ``target``, the properties that are asked for.
+        batch: which of them to draw.
+        draws: how often and how.
+        batch_size: rows of the compiled program.
+        target: see ``templates``.
+    """
     candidates, slots = draws.candidates, templates.wyckoff.shape[-1]
     request = np.repeat(batch.indices, candidates)
     number = np.tile(np.arange(candidates), len(batch.indices))
     given = fit_sites(take(templates, request), batch.shape.sites)
     sampler = _sampler(model.config.recipe, draws.clash_steps)
 
-    def draw(rows: Crystal, request: np.ndarray, number: np.ndarray) -> Crystal:
+    def draw(
+        rows: Crystal, request: np.ndarray, number: np.ndarray, target: Target | None
+    ) -> Crystal:
         keys = _keys(draws.seed, request, number)
         rows = jax.tree.map(jnp.asarray, rows)
-        return sampler(model.params, keys, rows, config=model.config.settings, shape=batch.shape)
+        return sampler(
+            model.params, keys, rows,
+            config=model.config.settings, shape=batch.shape, target=target,
+        )  # fmt: skip
 
-    drawn = in_blocks(draw, given, request, number, size=batch_size)
+    drawn = in_blocks(draw, given, request, number, take(target, request), size=batch_size)
     score = np.zeros(len(request))
     if candidates > 1:
         open_sites = (templates.wyckoff > 0) & (templates.species == 0)
@@ -133,8 +154,8 @@ def _sampler(recipe: str, clash_steps: int) -> Callable[..., Crystal]:
     fill = get_recipe(recipe).sample
     assert fill is not None
 
-    def sample(params, keys, templates, *, config, shape):
-        drawn = fill(params, keys, templates, config=config, shape=shape)
+    def sample(params, keys, templates, *, config, shape, target):
+        drawn = fill(params, keys, templates, config=config, shape=shape, target=target)
         if not clash_steps:
             return drawn
         return remove_clashes(drawn, GraphShape(atoms=shape.atoms), steps=clash_steps)

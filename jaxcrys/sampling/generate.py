@@ -27,9 +27,11 @@ from jaxcrys.core.versions import library_versions
 from jaxcrys.crystal.storage import CRYSTALS_FILE
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.model import Model, config_path, load_model, model_to_json
+from jaxcrys.recipes.properties import Target
 from jaxcrys.sampling.draw import Drawn, Draws, draw_batch, make_batches
 from jaxcrys.sampling.plan import Plan, Request, Work, make_plan
 from jaxcrys.sampling.report import read_rows, report_rows, write_report
+from jaxcrys.sampling.targets import target_of
 
 _COLUMNS = ("sample", "candidate", "score")
 
@@ -98,8 +100,9 @@ def generate(
     for request, mode in zip(requests, plan.modes, strict=True):
         progress.say(f"{request.name or 'generating'}: {request.num} crystals, {mode}")
     drawn = draw(
-        model, plan.templates, draws, batch_size=batch_size, store=store, progress=progress
-    )
+        model, plan.templates, draws, target=target_of(model, plan.asked),
+        batch_size=batch_size, store=store, progress=progress,
+    )  # fmt: skip
     with progress.bar("describing", total=len(drawn.sample)) as bar:
         shown = _shown(requests, plan, drawn, candidates=candidates)
         rows = report_rows(drawn.crystals, seed=seed, more=shown, advance=bar.advance)
@@ -118,8 +121,18 @@ def draw(
     batch_size: int,
     store: ChunkStore,
     progress: Progress,
+    target: Target | None = None,
 ) -> Drawn:
     """Draw crystals for all templates, without files for them; what ``store`` has is not redone.
+
+    Args:
+        model: the generator.
+        templates: a batch.
+        draws: how often and how.
+        batch_size: crystals that are drawn at a time.
+        store: keeps finished batches.
+        progress: told how far it is.
+        target: properties that are asked of each.
 
     Returns:
         ``draws.keep`` crystals for each template, in the order of the templates, the best first.
@@ -131,7 +144,9 @@ def draw(
     with progress.bar("generating", total=len(templates.group)) as bar:
         for number, batch in enumerate(batches):
             if not store.has(number):
-                drawn = draw_batch(model, templates, batch, draws, batch_size=batch_size)
+                drawn = draw_batch(
+                    model, templates, batch, draws, batch_size=batch_size, target=target
+                )
                 store.save(number, vars(drawn.crystals) | _columns(drawn))
             bar.advance(len(batch.indices))
     return _join([store.load(number) for number in range(len(batches))])
@@ -147,7 +162,8 @@ def _shown(
         shown["request"] = names[plan.request[drawn.sample]]
     if np.isfinite(plan.log_prob).any():
         shown["log_prob"] = np.round(plan.log_prob[drawn.sample], 4)
-    shown |= {name: np.round(values[drawn.sample], 4) for name, values in plan.asked.items()}
+    for name, values in plan.asked.values.items():
+        shown[f"asked_{name}"] = np.round(values[drawn.sample].astype(float), 4)
     return shown | (_columns(drawn) if candidates > 1 else {})
 
 

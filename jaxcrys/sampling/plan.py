@@ -29,7 +29,7 @@ from jaxcrys.geometry.lattice import matrix_from_parameters
 from jaxcrys.processes import empirical
 from jaxcrys.recipes.model import Model, config_path, load_model
 from jaxcrys.sampling.limits import weights_of
-from jaxcrys.sampling.targets import asked_columns, target_of
+from jaxcrys.sampling.targets import Asked, asked_of, join_asked
 from jaxcrys.sampling.template_model import draw_templates, log_probabilities
 from jaxcrys.sampling.wish import (
     Wish,
@@ -70,14 +70,14 @@ class Plan(NamedTuple):
         templates: of all samples.
         request: number of the request of each.
         log_prob: log-probability of each template under the model that drew it; NaN where none did.
-        asked: properties that each was drawn for, by name of their column; NaN where none was.
+        asked: properties that each is drawn for.
         modes: for each request in words, where its templates come from.
     """
 
     templates: Crystal
     request: Int[np.ndarray, "b"]
     log_prob: Float[np.ndarray, "b"]
-    asked: dict[str, Float[np.ndarray, "b"]]
+    asked: Asked
     modes: tuple[str, ...]
 
 
@@ -109,13 +109,21 @@ def make_plan(
         check_wish(request.wish)
     work = work or Work()
     load = functools.cache(load_model)  # many requests may name the same run
-    parts, first = [], 0
+    parts, told, first = [], [], 0
     for number, request in enumerate(requests):
         index = np.arange(first, first + request.num)
         drawing = _drawing_model(model, request.wish, load)
         own = work.store and work.store.part(f"templates_{number}")
-        part = _plan_one(model, drawing, request.wish, index, seed, work._replace(store=own))
-        parts.append(part._replace(templates=_with_lattice(model, part.templates, request.wish)))
+        models = [model] if drawing in (None, model) else [drawing, model]
+        asked = asked_of(models, request.wish, index, seed=seed)
+        part = _plan_one(model, drawing, request.wish, asked, index, seed, work._replace(store=own))
+        parts.append(
+            part._replace(
+                templates=_with_lattice(model, part.templates, request.wish),
+                mode=part.mode + _for_properties(model, drawing if part.drawn else None, asked),
+            )
+        )
+        told.append((asked, request.num))
         first += request.num
     templates = join_crystals([part.templates for part in parts])
     _check_elements(model, templates)
@@ -124,7 +132,7 @@ def make_plan(
         templates=templates,
         request=numbers,
         log_prob=np.concatenate([part.log_prob for part in parts]),
-        asked=_join_columns([part.asked for part in parts], numbers),
+        asked=join_asked(told),
         modes=tuple(part.mode for part in parts),
     )
 
@@ -135,24 +143,14 @@ class _Part(NamedTuple):
     templates: Crystal
     mode: str
     log_prob: Float[np.ndarray, "b"]
-    asked: dict[str, Float[np.ndarray, "b"]]
-
-
-def _join_columns(
-    parts: Sequence[dict[str, Float[np.ndarray, "m"]]], request: Int[np.ndarray, "b"]
-) -> dict[str, Float[np.ndarray, "b"]]:
-    """Columns of several requests below each other, NaN where a request has none."""
-    joined = {name: np.full(len(request), np.nan) for part in parts for name in part}
-    for number, part in enumerate(parts):
-        for name, column in part.items():
-            joined[name][request == number] = column
-    return joined
+    drawn: bool
 
 
 def _plan_one(
     model: Model,
     drawing: Model | None,
     wish: Wish,
+    asked: Asked | None,
     index: Int[np.ndarray, "b"],
     seed: int,
     work: Work,
@@ -167,8 +165,8 @@ def _plan_one(
             elements = "as given" if whole else "of the formula" if wish.formula else "drawn"
             return _undrawn(templates, f"template as given, elements {elements}")
     if drawing is not None:
-        here = drawing is model
-        return _drawn(drawing, wish, index, seed, work, where="this run" if here else "")
+        where = "this run" if drawing is model else str(drawing.run)
+        return _drawn(drawing, wish, asked, index, seed, work, where=where)
     if wish.formula is not None or template:
         raise InputError(
             "--formula" if wish.formula else "--template",
@@ -187,42 +185,78 @@ def _plan_one(
     return _undrawn(templates, "templates of the training set, elements drawn")
 
 
+def _for_properties(model: Model, drawing: Model | None, asked: Asked | None) -> str:
+    """In words, what the properties that are asked for decide.
+
+    Raises:
+        InputError: if one decides nothing, as the templates are given.
+    """
+    if asked is None:
+        return ""
+    of_geometry = model.config.functions.geometry_properties(model.config.settings)
+    of_templates = (
+        drawing.config.functions.template_properties(drawing.config.settings) if drawing else ()
+    )
+    told = []
+    for name in asked.values:
+        places = [
+            place
+            for place, known in (("templates", of_templates), ("geometry", of_geometry))
+            if name in [each.name for each in known]
+        ]
+        if not places:
+            raise InputError(
+                "--properties", f"{name} decides templates alone, and these are given",
+                "leave one of them out",
+            )  # fmt: skip
+        told.append(f"{name} asked for in {' and '.join(places)}")
+    return "; " + ", ".join(told)
+
+
 def _undrawn(templates: Crystal, mode: str) -> _Part:
     """The plan of a request whose templates no model has drawn."""
-    return _Part(templates, mode, np.full(len(templates.group), np.nan), {})
+    return _Part(templates, mode, np.full(len(templates.group), np.nan), drawn=False)
 
 
 def _drawn(
-    drawing: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int, work: Work, *, where: str
+    drawing: Model,
+    wish: Wish,
+    asked: Asked | None,
+    index: Int[np.ndarray, "b"],
+    seed: int,
+    work: Work,
+    *,
+    where: str,
 ) -> _Part:
     """The plan of a request whose templates a model draws."""
     parts = []
     with work.progress.bar("drawing templates", total=len(index)) as bar:
         for number, start in enumerate(range(0, len(index), CHUNK)):
-            rows = index[start : start + CHUNK]
-            if work.store is None:
-                parts.append(_draw_chunk(drawing, wish, rows, seed))
+            rows = slice(start, start + CHUNK)
+            if work.store is None or not work.store.has(number):
+                part = _draw_chunk(drawing, wish, take(asked, rows), index[rows], seed)
+                if work.store is not None:
+                    work.store.save(number, part)
             else:
-                if not work.store.has(number):
-                    work.store.save(number, _draw_chunk(drawing, wish, rows, seed))
-                parts.append(work.store.load(number))
-            bar.advance(len(rows))
+                part = work.store.load(number)
+            parts.append(part)
+            bar.advance(len(index[rows]))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     log_prob = joined.pop("log_prob")
     what = "exact formula" if wish.formula else "new templates"
     return _Part(
         templates=Crystal(**joined),
-        mode=f"{what}, drawn by {drawing.config.recipe} of {where or drawing.run}",
+        mode=f"{what}, drawn by {drawing.config.recipe} of {where}",
         log_prob=log_prob,
-        asked=asked_columns(drawing, target_of(drawing, wish, index, seed=seed)),
+        drawn=True,
     )
 
 
 def _draw_chunk(
-    drawing: Model, wish: Wish, index: Int[np.ndarray, "b"], seed: int
+    drawing: Model, wish: Wish, asked: Asked | None, index: Int[np.ndarray, "b"], seed: int
 ) -> dict[str, np.ndarray]:
     """Some of the templates of a request, and their log-probabilities."""
-    templates = draw_templates(drawing, wish, index, seed=seed)
+    templates = draw_templates(drawing, wish, index, seed=seed, asked=asked)
     log_prob = log_probabilities(drawing, templates)
     return vars(templates) | {
         "log_prob": np.full(len(index), np.nan) if log_prob is None else log_prob
@@ -247,8 +281,6 @@ def _check_fixed(wish: Wish, template: Crystal) -> None:
     ):  # fmt: skip
         if asked and not asked[0] <= found <= asked[1]:
             raise InputError(option, f"does not allow the {found} of the --template")
-    if wish.properties is not None:
-        raise InputError("--properties", "says what to draw, the --template leaves nothing to draw")
     open_elements = (occupied & (template.species == 0)).any()
     allowed, required = elements_of(wish)
     present = np.isin(np.arange(len(allowed)), template.species[occupied])
@@ -274,7 +306,6 @@ def _refuse_limits(wish: Wish) -> None:
         ("--elements-required", wish.elements_required),
         ("--max-atoms" if wish.max_atoms else "--atoms", atoms_of(wish)),
         ("--sites", sites_of(wish)),
-        ("--properties", wish.properties),
     ):
         if value is not None:
             raise InputError(

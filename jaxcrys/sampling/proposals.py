@@ -35,7 +35,7 @@ STREAM = 0x5F0B
 """Tells the random numbers of proposals from others of the same seed."""
 
 TOGETHER = 512
-"""Templates that are drawn between two reports."""
+"""Templates that are drawn, or looked at, between two reports."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,16 +113,17 @@ def propose(
     Raises:
         InputError: if a formula cannot be read, or no group can hold it.
     """
+    progress = progress or Progress()
     found: list[dict[str, _Found]] = [{} for _ in formulas]
     if sources.drawn:
-        _add_drawn(found, model, formulas, sources, seed, progress or Progress())
+        _add_drawn(found, model, formulas, sources, seed, progress)
     if retriever is not None:
         _add_retrieved(found, retriever, formulas, sources, model.config.sites)
     if not any(found):
         raise InputError(
             "formula", f"no template was found for {formulas[0]}", "let the model draw some"
         )
-    return _scored(model, found, most_sets)
+    return _scored(model, found, most_sets, progress)
 
 
 def best_proposals(found: Proposals, *, keep: int) -> Int[np.ndarray, "m"]:
@@ -237,20 +238,16 @@ def known_templates(
     ]
 
 
-def _scored(model: Model, found: list[dict[str, _Found]], most_sets: int) -> Proposals:
+def _scored(
+    model: Model, found: list[dict[str, _Found]], most_sets: int, progress: Progress
+) -> Proposals:
     rows = [
         (request, label, known) for request, own in enumerate(found) for label, known in own.items()
     ]
     crystals = [fit_sites(known.crystal, model.config.sites) for _, _, known in rows]
     templates = jax.tree.map(lambda *leaves: np.stack(leaves), *crystals)
     distance = np.array([known.distance for _, _, known in rows])
-    log_prob = np.zeros(len(rows))
-    likelihood = model.config.functions.likelihood
-    if likelihood is not None:
-        log_prob = likelihood(
-            model.params, templates,
-            config=model.config.settings, formula_known=True, equivalents=True, most_sets=most_sets,
-        ).log_prob  # fmt: skip
+    log_prob = _log_prob(model, templates, most_sets, progress)
     return Proposals(
         templates=templates,
         request=np.array([request for request, _, _ in rows]),
@@ -261,6 +258,25 @@ def _scored(model: Model, found: list[dict[str, _Found]], most_sets: int) -> Pro
         times=np.array([known.times for _, _, known in rows]),
         score=score_of(log_prob, distance),
     )
+
+
+def _log_prob(
+    model: Model, templates: Crystal, most_sets: int, progress: Progress
+) -> Float[np.ndarray, "m"]:
+    """Of each template given its formula; 0 under a model that does not tell."""
+    log_prob = np.zeros(len(templates.group))
+    likelihood = model.config.functions.likelihood
+    if likelihood is None:
+        return log_prob
+    with progress.bar("likelihood of templates", total=len(log_prob)) as bar:
+        for first in range(0, len(log_prob), TOGETHER):
+            some = slice(first, first + TOGETHER)
+            log_prob[some] = likelihood(
+                model.params, take(templates, some), config=model.config.settings,
+                formula_known=True, equivalents=True, most_sets=most_sets,
+            ).log_prob  # fmt: skip
+            bar.advance(len(log_prob[some]))
+    return log_prob
 
 
 def _keys(

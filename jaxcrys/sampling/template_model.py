@@ -22,7 +22,7 @@ from jaxcrys.recipes.model import Model
 from jaxcrys.recipes.properties import Target
 from jaxcrys.recipes.template_likelihood import USUAL_SETS
 from jaxcrys.sampling.limits import limits_of, weights_of
-from jaxcrys.sampling.targets import target_of
+from jaxcrys.sampling.targets import Asked, asked_of, target_of
 from jaxcrys.sampling.wish import Wish, atoms_of, parse_template, sites_of
 from jaxcrys.symmetry.wyckoff import local_index
 
@@ -33,10 +33,24 @@ STREAM = 0x7E3A
 """Tells the random numbers of a template from those of its geometry."""
 
 
-def draw_templates(model: Model, wish: Wish, index: Int[np.ndarray, "b"], *, seed: int) -> Crystal:
+def draw_templates(
+    model: Model,
+    wish: Wish,
+    index: Int[np.ndarray, "b"],
+    *,
+    seed: int,
+    asked: Asked | None = None,
+) -> Crystal:
     """Templates with elements for some samples; each depends on (seed, its index) alone.
 
     Of a recipe that draws everything at once they have their geometry already.
+
+    Args:
+        model: draws them.
+        wish: what they shall keep to.
+        index: numbers of the samples.
+        seed: of all random numbers.
+        asked: the properties of the wish, where another model helps to meet them.
 
     Raises:
         InputError: if the model does not make templates, or no template meets the wish.
@@ -48,25 +62,24 @@ def draw_templates(model: Model, wish: Wish, index: Int[np.ndarray, "b"], *, see
             f"give a dataset, or a run of one of {', '.join(recipe_names(completes=True))}",
         )
     check_obeys(model.config.recipe, wish)
-    target = target_of(model, wish, index, seed=seed)
+    target = target_of(model, asked or asked_of([model], wish, index, seed=seed))
     if wish.formula is not None:
         return _draw_formula(model, wish, index, target, seed=seed)
     sites = model.config.sites
     limits = limits_of(wish, sites)
 
-    def draw(complete: Any, rows: np.ndarray, *values: np.ndarray) -> Crystal:
+    def draw(complete: Any, rows: np.ndarray, target: Target | None) -> Crystal:
         given = given_sites(wish, len(rows), sites)
-        asked = {} if target is None else {"target": Target(*values, target.guidance)}
-        return complete(model.params, _keys(seed, rows), given, limits, **asked)
+        told = {} if target is None else {"target": target}
+        return complete(model.params, _keys(seed, rows), given, limits, **told)
 
-    values = () if target is None else (target.values,)
     widths = _widths(model, wish, index, limits, seed)
     drawn, rows = [], []
     for width in np.unique(widths):
         chosen = np.flatnonzero(widths == width)
         complete = _completion(model.config.recipe, model.config.settings, int(width))
         part = in_blocks(
-            functools.partial(draw, complete), index[chosen], *take(values, chosen),
+            functools.partial(draw, complete), index[chosen], take(target, chosen),
             size=block_size(len(chosen), most=BATCH),
         )  # fmt: skip
         drawn.append(part)

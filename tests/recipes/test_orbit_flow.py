@@ -14,6 +14,7 @@ from jaxcrys.processes import unmasking
 from jaxcrys.processes.flow import Flow
 from jaxcrys.recipes import orbit_flow
 from jaxcrys.recipes.lattice_prior import to_standard
+from jaxcrys.recipes.properties import Property, Target
 from jaxcrys.symmetry import free_mask, lattice_mask
 from tests.crystals import random_crystals
 from tests.devices import on_device
@@ -29,7 +30,7 @@ DRIFT = 0.3
 def drawn(monkeypatch, spread=1.0, **changes):
     """Samples of the field dk/dt = -3k, du/dt = drift, and the lattices in standard units."""
 
-    def field(params, templates, state, time, *, config, shape, dropout=None):
+    def field(params, templates, state, time, *, config, shape, told=None, dropout=None):
         t = time[:, None]
         velocity = orbit_flow.Answer(
             lattice=-3 * state.lattice,
@@ -108,6 +109,41 @@ def test_churn_moves_what_is_free_alone(monkeypatch):
     assert np.abs(other - lattice)[loose].mean() > 0.01
     assert not churned[~live].any()
     assert not other[~loose].any()
+
+
+def test_guidance_stresses_what_the_target_changes(monkeypatch):
+    """Of a velocity that is the target itself, each sample goes 1 + w times as far."""
+
+    def field(params, templates, state, time, *, config, shape, told):
+        way = jnp.where(jnp.isnan(told), 0, told)
+        return orbit_flow.Answer(
+            lattice=jnp.broadcast_to(way, state.lattice.shape),
+            free=jnp.broadcast_to(way[..., None], state.free.shape),
+            species=jnp.zeros((*state.species.shape, 119)),
+        )
+
+    monkeypatch.setattr(orbit_flow, "predict", field)
+    known = Property("length", mean=1.0, scale=2.0, quantiles=(0.0, 2.0))
+    config = dataclasses.replace(CONFIG, properties=(known,), flow=Flow(steps=4, haste=0.0))
+    batch = on_device(CRYSTALS)
+    batch = dataclasses.replace(batch, lattice=jnp.zeros_like(batch.lattice))
+
+    def end(values, weight):
+        target = Target(values[:, None], weight)
+        found = orbit_flow.sample(
+            {}, sample_keys(0, np.arange(12)), batch, config=config, shape=SHAPE, target=target
+        )
+        return np.asarray(found.free), np.asarray(to_standard(found, config.prior))
+
+    random = np.random.default_rng(0)
+    values, weight = random.uniform(0.5, 2.0, 12), random.uniform(0.0, 3.0, 12)
+    free, lattice = end(np.full(12, np.nan), None)
+    moved, stretched = end(values.astype(np.float32), weight.astype(np.float32))
+    way = ((1 + weight) * (values - 1) / 2)[:, None]
+    loose = np.asarray(lattice_mask(CRYSTALS.group))
+    np.testing.assert_allclose(stretched - lattice, np.where(loose, way, 0), atol=1e-4)
+    turn = (moved - free - way[..., None])[free_mask(CRYSTALS.wyckoff)]
+    np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-4)
 
 
 def test_all_none_or_a_part_of_the_elements_is_known_at_the_start():

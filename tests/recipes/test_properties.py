@@ -24,17 +24,20 @@ from jaxcrys.nn.set_transformer import (
     sequence_logits,
     start,
 )
+from jaxcrys.processes.flow import Flow
 from jaxcrys.processes.site_sequence import legal_choices, no_limits
-from jaxcrys.recipes import get_recipe, orbit, wyformer
+from jaxcrys.recipes import get_recipe, orbit, orbit_flow, wyformer
 from jaxcrys.recipes.base import Composition
-from jaxcrys.recipes.properties import Target, fit_properties, standardise, tell_some
+from jaxcrys.recipes.properties import Target, condition, fit_properties, standardise, tell_some
 from jaxcrys.recipes.site_model import FORMULA_SLOTS, unknown_formula
+from jaxcrys.symmetry import lattice_mask
 from tests.crystals import random_crystals
 from tests.devices import on_device
 from tests.programs import compiled
 
 NETWORK = SetTransformerConfig(layers=1, channels=16, heads=2, dropout=0.0)
 SHAPE = CellShape(sites=4, atoms=24, images=4)
+CSPNET = CSPNetConfig(layers=1, channels=8, frequencies=2, time_channels=8)
 NAMES = ("gap", "energy")
 COUNT = 24
 
@@ -47,7 +50,7 @@ def made():
     values = random.normal([1.0, -2.0], [2.0, 0.5], (COUNT, 2)).astype(np.float32)
     values[random.random(values.shape) < 0.25] = np.nan
     config = wyformer.fit(wyformer.Config(network=NETWORK), crystals)
-    config = wyformer.condition(config, NAMES, values)
+    config = condition(config, NAMES, values)
     return config, on_device(crystals), values, wyformer.init(jax.random.key(0), config)
 
 
@@ -57,12 +60,12 @@ def empty(count, sites=4):
 
 
 @functools.cache
-def completion(config, sites):
-    return jax.jit(functools.partial(wyformer.complete, config=config, sites=sites))
+def program(function, **settings):
+    return jax.jit(functools.partial(function, **settings))
 
 
 def completed(config, params, count, target=None, limits=None, *, sites=4):
-    draw = completion(config, sites)
+    draw = program(wyformer.complete, config=config, sites=sites)
     keys = sample_keys(0, np.arange(count))
     limits = limits or no_limits()
     return jax.device_get(draw(params, keys, empty(count, sites), limits, target=target))
@@ -70,7 +73,7 @@ def completed(config, params, count, target=None, limits=None, *, sites=4):
 
 def targets(count, *values, guidance=None):
     rows = np.tile(np.array(values, np.float32), (count, 1))
-    return Target(rows, None if guidance is None else np.float32(guidance))
+    return Target(rows, None if guidance is None else np.full(count, guidance, np.float32))
 
 
 def same(one, other):
@@ -127,7 +130,7 @@ def test_what_is_not_known_is_not_read(made):
     """Scores of nothing known are those of a network without properties."""
     config, crystals, values, params = made
     plain = dataclasses.replace(config.network, properties=0)
-    fewer = {"params": {k: v for k, v in params["params"].items() if k != "property"}}
+    fewer = {"params": {k: v for k, v in params["params"].items() if k != "properties"}}
     sequence = unknown_formula(COUNT), crystals.group, crystals.wyckoff, crystals.species
     without = compiled(sequence_logits, plain)(fewer, *sequence)
     read = compiled(sequence_logits, config.network)
@@ -143,7 +146,7 @@ def test_without_a_target_samples_are_those_of_the_plain_model(made):
     plain = dataclasses.replace(
         config, properties=(), network=dataclasses.replace(config.network, properties=0)
     )
-    fewer = {"params": {k: v for k, v in params["params"].items() if k != "property"}}
+    fewer = {"params": {k: v for k, v in params["params"].items() if k != "properties"}}
     wanted = completed(plain, fewer, 40)
     same(completed(config, params, 40), wanted)
     open_target = targets(40, np.nan, np.nan, guidance=2.0)
@@ -157,7 +160,7 @@ def test_samples_come_as_often_as_guided_scores_say(guidance):
     """Groups 1 and 2 with one site: shares of 20,000 samples against scores of the sequence."""
     network = SetTransformerConfig(layers=1, channels=8, heads=2, species=4, properties=1)
     values = np.array([[0.0], [1.0]])
-    config = wyformer.condition(wyformer.Config(network=network), ["gap"], values)
+    config = condition(wyformer.Config(network=network), ["gap"], values)
     params = wyformer.init(jax.random.key(1), config)
     limits = dataclasses.replace(
         no_limits(),
@@ -196,10 +199,13 @@ def test_samples_come_as_often_as_guided_scores_say(guidance):
 
 def test_a_sample_depends_on_its_own_target_alone(made):
     config, _, _, params = made
-    mixed = Target(np.array([[0.0, np.nan], [3.0, -2.0]] * 10, np.float32), np.float32(1.0))
-    whole = completed(config, params, 20, mixed)
-    for rows, values in ((slice(0, None, 2), (0.0, np.nan)), (slice(1, None, 2), (3.0, -2.0))):
-        alike = completed(config, params, 20, targets(20, *values, guidance=1.0))
+    values = np.array([[0.0, np.nan], [3.0, -2.0]] * 10, np.float32)
+    whole = completed(config, params, 20, Target(values, np.array([1.0, 2.5] * 10, np.float32)))
+    for rows, values, weight in (
+        (slice(0, None, 2), (0.0, np.nan), 1.0),
+        (slice(1, None, 2), (3.0, -2.0), 2.5),
+    ):
+        alike = completed(config, params, 20, targets(20, *values, guidance=weight))
         np.testing.assert_array_equal(whole.wyckoff[rows], alike.wyckoff[rows])
         np.testing.assert_array_equal(whole.species[rows], alike.species[rows])
 
@@ -240,39 +246,113 @@ def test_gradients_are_finite(made):
     of_loss = jax.jit(jax.grad(loss, has_aux=True))
     gradients, _ = of_loss(params, jax.random.key(0), crystals)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
-    assert np.abs(gradients["params"]["property"]["kernel"]).max() > 0
+    assert np.abs(gradients["params"]["properties"]["of_steps"]["kernel"]).max() > 0
 
 
 def test_elements_stay_where_a_property_is_told(made):
     config, crystals, values, params = made
     values = np.nan_to_num(values)
-
-    def loss(**changes):
-        settings = dataclasses.replace(config, augment=False, **changes)
-        return wyformer.loss(
-            params, jax.random.key(0), crystals,
-            config=settings, shape=SHAPE, properties=values, training=True,
-        )[0]  # fmt: skip
-
-    always = {"properties_share": 1.0, "each_property_share": 1.0}
-    assert loss(substitutions=1.0, **always) == loss(substitutions=0.0, **always)
-    never = {"properties_share": 0.0}
-    assert loss(substitutions=1.0, **never) != loss(substitutions=0.0, **never)
+    settings = dataclasses.replace(config, augment=False)
+    check_elements_stay(wyformer.loss, settings, params, crystals, values)
 
 
-def test_orbit_passes_them_to_its_templates(made):
-    config, _, values, _ = made
+def geometry_model(crystals, values):
+    config = dataclasses.replace(orbit_flow.PRESETS["tiny"], network=CSPNET, species="given")
+    config = orbit_flow.fit(dataclasses.replace(config, flow=Flow(steps=3)), crystals)
+    config = condition(config, NAMES, values)
+    orbit_flow.validate(config)
+    return config, orbit_flow.init(jax.random.key(0), config)
+
+
+def test_geometry_may_be_told(made):
+    """Nothing told is the network without properties; each crystal reads its own values."""
+    _, crystals, values, _ = made
+    config, params = geometry_model(crystals, values)
+    plain = dataclasses.replace(
+        config, properties=(), network=dataclasses.replace(config.network, properties=0)
+    )
+    fewer = {"params": {k: v for k, v in params["params"].items() if k != "properties"}}
+    assert len(fewer["params"]) == len(params["params"]) - 1
+    keys = sample_keys(0, np.arange(COUNT))
+    draw = program(orbit_flow.sample, config=config, shape=SHAPE)
+    near = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4)
+    blank = dataclasses.replace(crystals, lattice=jnp.zeros_like(crystals.lattice))
+    nothing, told, guided = (
+        draw(params, keys, blank, target=target).lattice
+        for target in (
+            targets(COUNT, np.nan, np.nan),
+            Target(values),
+            targets(COUNT, np.nan, np.nan, guidance=2.0),
+        )
+    )
+    near(nothing, program(orbit_flow.sample, config=plain, shape=SHAPE)(fewer, keys, blank).lattice)
+    near(guided, nothing)
+    known = ~np.isnan(values).all(-1)
+    moved = (told != nothing).any(-1)
+    free = np.asarray(lattice_mask(crystals.group)).any(-1)
+    assert known.any()
+    assert (~known).any()
+    np.testing.assert_array_equal(moved, known & free)
+
+
+def test_elements_of_geometry_stay_where_a_property_is_told(made):
+    _, crystals, values, _ = made
+    values = np.nan_to_num(values)
+    config, params = geometry_model(crystals, values)
+    check_elements_stay(orbit_flow.loss, config, params, crystals, values)
+
+
+def check_elements_stay(loss, config, params, crystals, values):
+    """Substitutions change nothing where all properties are told, and much where none is."""
+    config = dataclasses.replace(config, properties_share=1.0, each_property_share=1.0)
+    always, never = (
+        program(
+            loss, config=dataclasses.replace(config, substitutions=share),
+            shape=SHAPE, training=True,
+        )
+        for share in (1.0, 0.0)
+    )  # fmt: skip
+
+    def both(properties):
+        key = jax.random.key(0)
+        return [
+            float(of(params, key, crystals, properties=properties)[0]) for of in (always, never)
+        ]
+
+    one, other = both(values)
+    assert one == pytest.approx(other, rel=1e-5)
+    one, other = both(np.full_like(values, np.nan))
+    assert one != pytest.approx(other, rel=1e-3)
+
+
+def test_orbit_passes_them_to_its_halves(made):
+    """Each the properties that it knows, by their names."""
+    config, crystals, values, _ = made
     settings = get_recipe("orbit").presets["tiny"]
     geometry = dataclasses.replace(settings.geometry, network=CSPNetConfig(layers=1, channels=8))
     plain = dataclasses.replace(config, properties=())
     settings = dataclasses.replace(settings, templates=plain, geometry=geometry)
     settings = orbit.condition(settings, NAMES, values)
-    assert orbit.RECIPE.properties(settings) == config.properties
+    assert settings.templates == config
+    assert settings.geometry.properties == config.properties
+    swapped, _ = geometry_model(crystals, values)
+    swapped = condition(swapped, (NAMES[1], "other"), values[:, ::-1])
+    settings = dataclasses.replace(settings, geometry=swapped)
     params = orbit.init(jax.random.key(0), settings)
-    keys, target = sample_keys(0, np.arange(8)), targets(8, 1.0, -1.0, guidance=1.0)
+    target = Target(np.stack([*values.T, values[:, 0]], -1))  # gap, energy, other
+    sample = program(orbit.sample, config=settings, shape=SHAPE)
+    found = sample(params, sample_keys(0, np.arange(COUNT)), crystals, target=target)
+    wanted = program(orbit_flow.sample, config=swapped, shape=SHAPE)(
+        params["geometry"], sample_keys(0, np.arange(COUNT)), crystals,
+        target=Target(values[:, ::-1]),
+    )  # fmt: skip
+    np.testing.assert_array_equal(found.free, wanted.free)
+    keys, target = sample_keys(0, np.arange(8)), targets(8, 1.0, -1.0, np.nan, guidance=1.0)
     complete = jax.jit(functools.partial(orbit.complete, config=settings, sites=4))
     drawn = complete(params, keys, empty(8), no_limits(), target=target)
-    wanted = completed(settings.templates, params["templates"], 8, target)
+    wanted = completed(
+        settings.templates, params["templates"], 8, targets(8, 1.0, -1.0, guidance=1.0)
+    )
     np.testing.assert_array_equal(drawn.species, wanted.species)
 
 

@@ -62,22 +62,28 @@ def test_proposals_are_unique_and_have_the_formula(model, retriever):
 
 
 def test_formulas_may_be_drawn_in_turns(model, retriever, monkeypatch):
-    """One after another they get the templates that they get together; each turn is reported."""
+    """One after another they get what they get together; each turn is reported."""
     names = ["KBr", "MgO"]
     together = propose(model, retriever, names, sources=SOURCES, seed=0)
     monkeypatch.setattr(proposals, "TOGETHER", 1)
-    steps = []
+    turns = {}
 
     class Steps(Progress):
         @contextmanager
         def bar(self, name, *, total, done=0):
-            yield Bar(lambda count, note: steps.append((count, total)))
+            turns[name] = (own := [], total)
+            yield Bar(lambda count, note: own.append(count))
 
     apart = propose(model, retriever, names, sources=SOURCES, seed=0, progress=Steps())
     assert apart.label == together.label
     np.testing.assert_array_equal(apart.request, together.request)
     np.testing.assert_array_equal(apart.times, together.times)
-    assert steps == [(1, 2), (1, 2)]
+    np.testing.assert_allclose(apart.log_prob, together.log_prob, rtol=1e-4)
+    count = len(together.label)
+    assert turns == {
+        "drawing templates of formulas": ([1, 1], 2),
+        "likelihood of templates": ([1] * count, count),
+    }
 
 
 def test_the_best_come_first():

@@ -64,9 +64,9 @@ def test_templates_that_were_kept_are_not_drawn_again(run, tmp_path, monkeypatch
     second.unlink()
     drawn = []
 
-    def draw(model, wish, index, *, seed):
+    def draw(model, wish, index, **settings):
         drawn.append(index.tolist())
-        return draw_templates(model, wish, index, seed=seed)
+        return draw_templates(model, wish, index, **settings)
 
     monkeypatch.setattr(plan, "draw_templates", draw)
     again = make_plan(model, requests, seed=4, work=Work(store))

@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.crystal import build_crystal, stack_crystals
+from jaxcrys.crystal import build_crystal, load_crystals, stack_crystals
+from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.recipes import get_recipe
 from jaxcrys.recipes.model import load_model, metrics_path
+from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request, make_plan
+from jaxcrys.sampling.targets import GUIDANCE
 from jaxcrys.sampling.template_model import draw_templates
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.training import TrainingConfig, train
 from jaxcrys.training.batches import Batches
+from jaxcrys.training.join import join
 from jaxcrys.training.metrics import read_metrics
 from tests.crystals import random_crystals
 
@@ -55,7 +59,8 @@ def salt_run(tmp_path_factory):
     crystals, columns = salts(400)
     train(
         folder, crystals,
-        recipe="wyformer", settings=settings(), config=CONFIG, properties=columns,
+        recipe="wyformer", settings=settings(), properties=columns,
+        config=dataclasses.replace(CONFIG, steps=300, checkpoint_every=300),
     )  # fmt: skip
     return load_model(folder, checkpoint="latest")
 
@@ -81,14 +86,16 @@ def test_targets_of_a_range_are_drawn_as_the_data_are(salt_run):
     wish = Wish(properties="kind=0.5:1.5", guidance=0.0)
     requests = [Request(wish, 200), Request(Wish(), 5), Request(Wish(properties="noise=0.5"), 3)]
     plan = make_plan(salt_run, requests, seed=1)
-    asked = plan.asked["asked_kind"]
+    asked = plan.asked.values["kind"]
     assert np.isnan(asked[200:]).all()
     assert ((asked[:200] >= 0.5) & (asked[:200] <= 1.5)).all()
     assert asked[:200].std() == pytest.approx(0.05, abs=0.02)  # not spread over the range
-    np.testing.assert_array_equal(plan.asked["asked_noise"][:-3], np.nan)
-    np.testing.assert_array_equal(plan.asked["asked_noise"][-3:], 0.5)
+    np.testing.assert_array_equal(plan.asked.values["noise"][:-3], np.nan)
+    np.testing.assert_array_equal(plan.asked.values["noise"][-3:], 0.5)
+    np.testing.assert_array_equal(plan.asked.guidance, np.repeat([0, 0, GUIDANCE], (200, 5, 3)))
+    assert plan.modes[0].endswith("; kind asked for in templates")
     few = make_plan(salt_run, [Request(wish, 7)], seed=1)
-    np.testing.assert_array_equal(few.asked["asked_kind"], asked[:7])
+    np.testing.assert_array_equal(few.asked.values["kind"], asked[:7])
     np.testing.assert_array_equal(few.templates.species, plan.templates.species[:7])
 
 
@@ -103,6 +110,61 @@ def test_targets_of_a_range_are_drawn_as_the_data_are(salt_run):
 def test_what_the_data_do_not_hold_is_refused(salt_run, properties, message):
     with pytest.raises(InputError, match=message):
         draw_templates(salt_run, Wish(properties=properties), np.arange(2), seed=0)
+
+
+@pytest.fixture(scope="module")
+def cell_run(tmp_path_factory):
+    """Caesium chloride in cells of many sizes, of which the run of ``orbit_flow`` is told."""
+    folder = tmp_path_factory.mktemp("cells") / "run"
+    lengths = np.random.default_rng(0).uniform(3.5, 5.5, 300)
+    crystals = [build_crystal(221, [(55, "a"), (17, "b")], (a, a, a, 90, 90, 90)) for a in lengths]
+    tiny = get_recipe("orbit_flow").presets["tiny"]
+    network = OrbitNetConfig(layers=1, channels=16, heads=2, radial=6, neighbours=8)
+    train(
+        folder, stack_crystals(crystals), recipe="orbit_flow",
+        config=dataclasses.replace(CONFIG, optimiser="adam"),
+        settings=dataclasses.replace(tiny, network=network, species="given"),
+        properties={"length": lengths, "noise": np.arange(300.0)},
+    )  # fmt: skip
+    return folder
+
+
+def lengths_drawn(folder, out, properties, guidance):
+    wish = Wish(template="221: 1a Cs, 1b Cl", properties=properties, guidance=guidance)
+    rows = generate(load_model(folder, checkpoint="latest"), out, Request(wish, 60))
+    crystals = load_crystals(out)
+    assert {row["asked_length"] for row in rows} == {float(properties.split("=")[1])}
+    return np.exp(crystals.lattice[:, 5] / np.sqrt(3))  # the volume is exp(√3 k_6)
+
+
+def test_geometry_follows_what_is_asked(cell_run, tmp_path):
+    """Cells of 60 samples have the length asked for, within half the spread of the data."""
+    for asked in (4.0, 5.0):
+        found = lengths_drawn(cell_run, tmp_path / f"{asked}", f"length={asked}", 0.0)
+        assert found.mean() == pytest.approx(asked, abs=0.25)
+        assert found.std() < 0.3  # of the data 0.58
+        pushed = lengths_drawn(cell_run, tmp_path / f"{asked}_pushed", f"length={asked}", 1.0)
+        assert (pushed.mean() - found.mean()) * (asked - 4.5) > 0.02
+
+
+def test_properties_of_templates_alone_are_refused_where_these_are_given(
+    salt_run, cell_run, tmp_path
+):
+    join(salt_run.run, cell_run, tmp_path / "both")
+    both = load_model(tmp_path / "both")
+    template = "221: 1a Cs, 1b Cl"
+    wishes = [
+        Wish(template=template, properties="length=4"),
+        Wish(groups="225", properties="kind=1, length=4, noise=0.5"),
+    ]
+    plan = make_plan(both, [Request(wish, 3) for wish in wishes], seed=0)
+    assert plan.modes[0].endswith("; length asked for in geometry")
+    assert plan.modes[1].endswith(
+        "; kind asked for in templates, length asked for in geometry, "
+        "noise asked for in templates and geometry"
+    )
+    with pytest.raises(InputError, match="kind decides templates alone, and these are given"):
+        make_plan(both, [Request(Wish(template=template, properties="kind=1"), 3)], seed=0)
 
 
 SHORT = dataclasses.replace(
@@ -150,8 +212,8 @@ def test_interrupted_run_continues_to_the_last_bit(tmp_path, monkeypatch):
 
 
 def test_recipes_that_cannot_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"orbit_flow cannot .*; use orbit or wyformer"):
-        short_run(tmp_path / "run", "orbit_flow")
+    with pytest.raises(InputError, match=r"diffcsp_pp cannot .*; use orbit or orbit_flow"):
+        short_run(tmp_path / "run", "diffcsp_pp")
 
 
 def test_columns_must_fit(tmp_path):
