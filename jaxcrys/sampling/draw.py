@@ -107,11 +107,11 @@ def draw_batch(
 
     Args:
         model: the generator.
-        templates: of all samples; likewise ``target``, the properties that are asked for.
+        templates: of all samples.
         batch: which of them to draw.
         draws: how often and how.
         batch_size: rows of the compiled program.
-        target: see ``templates``.
+        target: properties that are asked of all samples.
     """
     candidates, slots = draws.candidates, templates.wyckoff.shape[-1]
     request = np.repeat(batch.indices, candidates)

@@ -114,7 +114,7 @@ def make_plan(
         index = np.arange(first, first + request.num)
         drawing = _drawing_model(model, request.wish, load)
         own = work.store and work.store.part(f"templates_{number}")
-        models = [model] if drawing in (None, model) else [drawing, model]
+        models = [model] if drawing is None or drawing is model else [drawing, model]
         asked = asked_of(models, request.wish, index, seed=seed)
         part = _plan_one(model, drawing, request.wish, asked, index, seed, work._replace(store=own))
         parts.append(

@@ -55,7 +55,7 @@ def asked_of(
     values = {}
     for name, limits in parse_properties(wish.properties).items():
         if name not in known:
-            runs = " and ".join(str(model.run) for model in models)
+            runs = " or ".join(str(model.run) for model in models)
             raise InputError(
                 "--properties", f"{runs} was not trained with {name!r}",
                 f"it knows {', '.join(known)}" if known else "train with --properties",

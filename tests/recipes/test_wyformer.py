@@ -177,6 +177,22 @@ def test_estimates_approach_the_sum(made):
     np.testing.assert_allclose(one[~several], exact[~several], rtol=1e-5)
 
 
+def test_an_estimate_depends_on_the_template_alone(made):
+    """Not on its place in the batch, nor on the order of its sites; on the seed it does."""
+    config, crystals, params = made
+    chosen = take(crystals, np.arange(8))
+    estimate = functools.partial(template_log_prob, params, config=config, most_sets=1)
+    logs, exact = estimate(chosen)
+    assert (~exact).any()
+    backwards = dataclasses.replace(
+        chosen, wyckoff=chosen.wyckoff[:, ::-1], species=chosen.species[:, ::-1]
+    )
+    turned, _ = estimate(take(backwards, np.arange(8)[::-1]))
+    np.testing.assert_allclose(turned[::-1], logs, rtol=1e-5)
+    other, _ = estimate(chosen, seed=1)
+    assert (np.abs(other - logs)[~exact] > 1e-4).any()
+
+
 def test_all_descriptions_are_counted(made):
     """The sum over descriptions is that over the templates that they are, one by one."""
     config, _, params = made

@@ -78,6 +78,14 @@ def test_templates_that_were_kept_are_not_drawn_again(run, tmp_path, monkeypatch
     np.testing.assert_allclose(again.log_prob, whole.log_prob, rtol=1e-5)
 
 
+def test_another_run_of_the_same_settings_may_draw_them(run):
+    model, wish = load_model(run), Wish(templates_from=run)
+    found = make_plan(model, [Request(wish, 2)], seed=0)
+    assert found.modes == (f"new templates, drawn by wyformer of {run}",)
+    wanted = make_plan(model, [Request(num=2)], seed=0)
+    np.testing.assert_array_equal(found.templates.species, wanted.templates.species)
+
+
 def test_geometry_is_drawn_for_them(run, geometry, tmp_path):
     """Without elements given a recipe that needs them cannot draw; with templates it can."""
     wish = Wish(templates_from=run, chemical_system="Na-Cl", elements_required="Na", max_atoms=8)
