@@ -35,7 +35,7 @@ class Command:
         clash_steps: steps by which atoms that came too near each other are moved apart.
         settings: JSON object of settings of the recipe's sampler to change, for example
             '{"flow": {"steps": 50}}'.
-        batch_size: crystals that are drawn at a time.
+        batch_size: crystals that are drawn at a time, fewer of large cells.
         requests: YAML or JSON file of several requests, in place of the options below; each with
             the names of these options, and num.
         groups: space groups, such as 14,62,225, or with weights, such as 14=2,62=1.

@@ -39,7 +39,7 @@ class Command:
         clash_steps: steps by which atoms that came too near each other are moved apart.
         templates_from: a run of wyformer that draws the templates.
         seed: of all random numbers.
-        batch_size: crystals that are drawn at a time.
+        batch_size: crystals that are drawn at a time, fewer of large cells.
         checkpoint: best, latest, or a step.
     """
 

@@ -75,10 +75,14 @@ def choose_shapes(
     return tuple(CellShape(*map(int, shape)) for shape in shapes[order])
 
 
+def shape_sizes(shapes: Sequence[CellShape]) -> Int[np.ndarray, "m 3"]:
+    """Sites, atoms and images of each shape."""
+    return np.array([(shape.sites, shape.atoms, shape.images) for shape in shapes])
+
+
 def fitting_shapes(crystals: Crystal, shapes: tuple[CellShape, ...]) -> Bool[np.ndarray, "b m"]:
     """Which of the m shapes hold each crystal."""
-    limits = np.array([(shape.sites, shape.atoms, shape.images) for shape in shapes])
-    return np.all(_sizes(crystals)[:, None, :] <= limits, axis=-1)
+    return np.all(_sizes(crystals)[:, None, :] <= shape_sizes(shapes), axis=-1)
 
 
 def assign_shapes(crystals: Crystal, shapes: tuple[CellShape, ...]) -> Int[np.ndarray, "b"]:

@@ -13,7 +13,13 @@ from jaxcrys.core.blocks import in_blocks
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Float, Int, Key
-from jaxcrys.crystal.buckets import assign_shapes, choose_shapes, fit_sites, fitting_shapes
+from jaxcrys.crystal.buckets import (
+    assign_shapes,
+    choose_shapes,
+    fit_sites,
+    fitting_shapes,
+    shape_sizes,
+)
 from jaxcrys.crystal.feasibility import remove_clashes
 from jaxcrys.crystal.orbit_graph import GraphShape
 from jaxcrys.crystal.primitive import CellShape
@@ -26,12 +32,22 @@ from jaxcrys.sampling.rank import best_first, scores
 LARGER_SHAPES = 4
 """For templates that are larger than what the model was trained on."""
 
+LEAST_ROWS = 8
+"""Of a batch of the most expensive shapes; less saves no time."""
+
 
 class Batch(NamedTuple):
-    """Samples that are drawn together: their numbers, and the cell shape they fit."""
+    """Samples that are drawn together.
+
+    Attributes:
+        indices: their numbers.
+        shape: the cell shape they fit.
+        rows: of the compiled program, for each candidate of each sample, or copies.
+    """
 
     indices: Int[np.ndarray, "b"]
     shape: CellShape
+    rows: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +88,8 @@ def make_batches(
 ) -> list[Batch]:
     """Cut samples into batches of one cell shape each.
 
-    The shape of a sample follows from its template alone. Templates larger than anything the model
-    was trained on get a few shapes of their own. A batch has ``batch_size`` rows, one for each
-    candidate of each sample.
+    The shape of a sample, and with it the rows of its batch, follow from its template alone.
+    Templates larger than anything the model was trained on get a few shapes of their own.
     """
     shapes = model.config.shapes
     cost = model.config.functions.cost(model.config.settings)
@@ -85,13 +100,38 @@ def make_batches(
             *choose_shapes(take(templates, too_large), limit=LARGER_SHAPES, cost=cost),
         )
     index = assign_shapes(templates, shapes)
-    count = max(1, batch_size // candidates)
+    rows = batch_rows(
+        cost(*shape_sizes(shapes).T), cost(*shape_sizes(model.config.shapes).T), most=batch_size
+    )
     return [
-        Batch(members[start : start + count], shapes[which])
+        Batch(members[start : start + count], shapes[which], rows[which])
         for which in np.unique(index)
         for members in [np.flatnonzero(index == which)]
+        for count in [max(1, rows[which] // candidates)]
         for start in range(0, len(members), count)
     ]
+
+
+def batch_rows(
+    cost: Float[np.ndarray, "m"], trained: Float[np.ndarray, "n"], *, most: int
+) -> list[int]:
+    """Rows of the program of each shape: half as many for twice the cost.
+
+    So a batch of large crystals hardly takes more time or memory than one of small ones, and where
+    few of them are wanted, copies that fill up their batch cost little.
+
+    Args:
+        cost: of a crystal of each shape.
+        trained: of the shapes that the model was trained on; up to their median all have ``most``.
+        most: rows.
+
+    Example:
+        >>> batch_rows(np.array([1, 2, 5, 16, 999]), np.array([1, 2, 5]), most=128)
+        [128, 128, 64, 16, 8]
+    """
+    typical = np.sort(trained)[(len(trained) - 1) // 2]
+    halvings = np.floor(np.log2(np.maximum(cost / typical, 1)))
+    return [max(most >> int(times), min(most, LEAST_ROWS)) for times in halvings]
 
 
 def draw_batch(
@@ -100,7 +140,6 @@ def draw_batch(
     batch: Batch,
     draws: Draws,
     *,
-    batch_size: int,
     target: Target | None = None,
 ) -> Drawn:
     """Draw one batch; a sample does not depend on the others in it.
@@ -110,7 +149,6 @@ def draw_batch(
         templates: of all samples.
         batch: which of them to draw.
         draws: how often and how.
-        batch_size: rows of the compiled program.
         target: properties that are asked of all samples.
     """
     candidates, slots = draws.candidates, templates.wyckoff.shape[-1]
@@ -129,14 +167,14 @@ def draw_batch(
             config=model.config.settings, shape=batch.shape, target=target,
         )  # fmt: skip
 
-    drawn = in_blocks(draw, given, request, number, take(target, request), size=batch_size)
+    drawn = in_blocks(draw, given, request, number, take(target, request), size=batch.rows)
     score = np.zeros(len(request))
     if candidates > 1:
         open_sites = (templates.wyckoff > 0) & (templates.species == 0)
         score = scores(
             model, drawn, request,
             candidates=candidates, shape=batch.shape, seed=draws.seed,
-            same_elements=not open_sites.any(), batch_size=batch_size,
+            same_elements=not open_sites.any(), batch_size=batch.rows,
         )  # fmt: skip
     rows = best_first(score, candidates=candidates, keep=draws.keep)
     return Drawn(fit_sites(take(drawn, rows), slots), request[rows], number[rows], score[rows])

@@ -61,7 +61,7 @@ def generate(
         keep: how many of them; the set then has so many times as many crystals, the best first.
         clash_steps: steps by which atoms that are too near each other are moved apart
             (``crystal.feasibility``).
-        batch_size: samples that are drawn at a time.
+        batch_size: samples that are drawn at a time, fewer of large cells.
         progress: told how far it is.
 
     Returns:
@@ -129,7 +129,7 @@ def draw(
         model: the generator.
         templates: a batch.
         draws: how often and how.
-        batch_size: crystals that are drawn at a time.
+        batch_size: crystals that are drawn at a time, fewer of large cells.
         store: keeps finished batches.
         progress: told how far it is.
         target: properties that are asked of each.
@@ -144,9 +144,7 @@ def draw(
     with progress.bar("generating", total=len(templates.group)) as bar:
         for number, batch in enumerate(batches):
             if not store.has(number):
-                drawn = draw_batch(
-                    model, templates, batch, draws, batch_size=batch_size, target=target
-                )
+                drawn = draw_batch(model, templates, batch, draws, target=target)
                 store.save(number, vars(drawn.crystals) | _columns(drawn))
             bar.advance(len(batch.indices))
     return _join([store.load(number) for number in range(len(batches))])

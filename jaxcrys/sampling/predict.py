@@ -72,7 +72,7 @@ def predict(
         templates: draws templates; by default ``model`` itself.
         settings: how many of what.
         seed: of all random numbers.
-        batch_size: crystals that are drawn at a time.
+        batch_size: crystals that are drawn at a time, fewer of large cells.
         progress: told how far it is.
 
     Returns:
@@ -148,7 +148,7 @@ def geometry(
         known: where that is.
         settings: whether to keep it, and how often to draw.
         seed: of the draws.
-        batch_size: crystals that are drawn at a time.
+        batch_size: crystals that are drawn at a time, fewer of large cells.
         store: keeps finished batches.
         progress: told how far it is.
     """

@@ -23,8 +23,8 @@ from jaxcrys.training.metrics import read_metrics
 from tests.crystals import random_crystals
 
 CONFIG = TrainingConfig(
-    steps=150, batch_size=32, learning_rate=5e-3, warmup_steps=10, checkpoint_every=150,
-    log_every=50, ema_decay=0.9, max_shapes=1,
+    steps=300, batch_size=32, learning_rate=5e-3, warmup_steps=10, checkpoint_every=300,
+    log_every=50, ema_decay=0.9, max_shapes=1, optimiser="adam",
 )  # fmt: skip
 SODIUM, POTASSIUM = 11, 19
 FOLLOWS = 0.8
@@ -60,7 +60,7 @@ def salt_run(tmp_path_factory):
     train(
         folder, crystals,
         recipe="wyformer", settings=settings(), properties=columns,
-        config=dataclasses.replace(CONFIG, steps=300, checkpoint_every=300),
+        config=CONFIG,
     )  # fmt: skip
     return load_model(folder, checkpoint="latest")
 
@@ -84,15 +84,15 @@ def test_samples_follow_what_is_asked(salt_run):
 
 def test_targets_of_a_range_are_drawn_as_the_data_are(salt_run):
     wish = Wish(properties="kind=0.5:1.5", guidance=0.0)
-    requests = [Request(wish, 200), Request(Wish(), 5), Request(Wish(properties="noise=0.5"), 3)]
+    requests = [Request(wish, 200), Request(Wish(), 5), Request(Wish(properties="noise=0.5"), 6)]
     plan = make_plan(salt_run, requests, seed=1)
     asked = plan.asked.values["kind"]
     assert np.isnan(asked[200:]).all()
     assert ((asked[:200] >= 0.5) & (asked[:200] <= 1.5)).all()
     assert asked[:200].std() == pytest.approx(0.05, abs=0.02)  # not spread over the range
-    np.testing.assert_array_equal(plan.asked.values["noise"][:-3], np.nan)
-    np.testing.assert_array_equal(plan.asked.values["noise"][-3:], 0.5)
-    np.testing.assert_array_equal(plan.asked.guidance, np.repeat([0, 0, GUIDANCE], (200, 5, 3)))
+    np.testing.assert_array_equal(plan.asked.values["noise"][:-6], np.nan)
+    np.testing.assert_array_equal(plan.asked.values["noise"][-6:], 0.5)
+    np.testing.assert_array_equal(plan.asked.guidance, np.repeat([0, 0, GUIDANCE], (200, 5, 6)))
     assert plan.modes[0].endswith("; kind asked for in templates")
     few = make_plan(salt_run, [Request(wish, 7)], seed=1)
     np.testing.assert_array_equal(few.asked.values["kind"], asked[:7])
@@ -122,29 +122,29 @@ def cell_run(tmp_path_factory):
     network = OrbitNetConfig(layers=1, channels=16, heads=2, radial=6, neighbours=8)
     train(
         folder, stack_crystals(crystals), recipe="orbit_flow",
-        config=dataclasses.replace(CONFIG, optimiser="adam"),
+        config=CONFIG,
         settings=dataclasses.replace(tiny, network=network, species="given"),
         properties={"length": lengths, "noise": np.arange(300.0)},
     )  # fmt: skip
     return folder
 
 
-def lengths_drawn(folder, out, properties, guidance):
-    wish = Wish(template="221: 1a Cs, 1b Cl", properties=properties, guidance=guidance)
-    rows = generate(load_model(folder, checkpoint="latest"), out, Request(wish, 60))
-    crystals = load_crystals(out)
-    assert {row["asked_length"] for row in rows} == {float(properties.split("=")[1])}
-    return np.exp(crystals.lattice[:, 5] / np.sqrt(3))  # the volume is exp(√3 k_6)
-
-
 def test_geometry_follows_what_is_asked(cell_run, tmp_path):
     """Cells of 60 samples have the length asked for, within half the spread of the data."""
-    for asked in (4.0, 5.0):
-        found = lengths_drawn(cell_run, tmp_path / f"{asked}", f"length={asked}", 0.0)
-        assert found.mean() == pytest.approx(asked, abs=0.25)
-        assert found.std() < 0.3  # of the data 0.58
-        pushed = lengths_drawn(cell_run, tmp_path / f"{asked}_pushed", f"length={asked}", 1.0)
-        assert (pushed.mean() - found.mean()) * (asked - 4.5) > 0.02
+    asked = [(length, guidance) for length in (4.0, 5.0) for guidance in (0.0, 2.0)]
+    salt = Wish(template="221: 1a Cs, 1b Cl")
+    requests = [
+        Request(dataclasses.replace(salt, properties=f"length={length}", guidance=guidance), 60)
+        for length, guidance in asked
+    ]
+    rows = generate(load_model(cell_run, checkpoint="latest"), tmp_path / "out", *requests)
+    assert [row["asked_length"] for row in rows] == np.repeat([4.0, 5.0], 120).tolist()
+    lengths = np.exp(load_crystals(tmp_path / "out").lattice[:, 5] / np.sqrt(3))  # of a cube
+    found = lengths.reshape(2, 2, 60)  # lengths asked for, guidance, samples
+    for (plain, pushed), length in zip(found, (4.0, 5.0), strict=True):
+        assert plain.mean() == pytest.approx(length, abs=0.25)
+        assert plain.std() < 0.3  # of the data 0.58
+        assert (pushed.mean() - plain.mean()) * (length - 4.5) > 0.02
 
 
 def test_properties_of_templates_alone_are_refused_where_these_are_given(
@@ -167,9 +167,7 @@ def test_properties_of_templates_alone_are_refused_where_these_are_given(
         make_plan(both, [Request(Wish(template=template, properties="kind=1"), 3)], seed=0)
 
 
-SHORT = dataclasses.replace(
-    CONFIG, steps=12, batch_size=8, checkpoint_every=4, log_every=2, optimiser="adam"
-)
+SHORT = dataclasses.replace(CONFIG, steps=12, batch_size=8, checkpoint_every=4, log_every=2)
 
 
 def short_run(folder, recipe="wyformer", *, shift=0.0):
