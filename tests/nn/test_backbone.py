@@ -22,8 +22,8 @@ from jaxcrys.symmetry import free_mask, lattice_mask
 from tests.crystals import random_crystals
 from tests.devices import on_device
 
-ORBIT = OrbitNetConfig(layers=2, channels=16, heads=4, radial=8, time_channels=8)
-CSPNET = CSPNetConfig(layers=2, channels=16, frequencies=4, time_channels=8)
+ORBIT = OrbitNetConfig(layers=1, channels=16, heads=4, radial=8, time_channels=8)
+CSPNET = CSPNetConfig(layers=1, channels=16, frequencies=4, time_channels=8)
 CRYSTALS = random_crystals(24, sites=3, seed=4)
 (SHAPE,) = choose_shapes(CRYSTALS, limit=1)
 

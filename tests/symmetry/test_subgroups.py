@@ -362,6 +362,7 @@ def test_file_is_small():
     assert len(file.read_bytes()) < 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [3, 62, 146, 186, 215])
 def test_generator_makes_the_same_table(group, monkeypatch):
     """Of some groups; ``tools/make_subgroup_tables.py --check`` takes a minute for all."""

@@ -118,6 +118,7 @@ def test_file_is_small():
     assert len(file.read_bytes()) < 300_000
 
 
+@pytest.mark.slow
 def test_generator_makes_the_same_tables():
     tool = Path(__file__).parents[2] / "tools" / "make_symmetry_tables.py"
     subprocess.run([sys.executable, tool, "--check"], check=True, timeout=120)
