@@ -295,6 +295,7 @@ def test_geometry_may_be_told(made):
     np.testing.assert_array_equal(moved, known & free)
 
 
+@pytest.mark.slow
 def test_elements_of_geometry_stay_where_a_property_is_told(made):
     _, crystals, values, _ = made
     values = np.nan_to_num(values)

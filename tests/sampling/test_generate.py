@@ -1,6 +1,7 @@
 """Generated sets: exact symmetry in the files, independent samples, safe interruption."""
 
 import csv
+import dataclasses
 import json
 
 import ase.io
@@ -12,9 +13,11 @@ from pymatgen.core import Structure
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal import load_crystals, save_crystals
+from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.evaluation import check_symmetry, distances_plausible
 from jaxcrys.recipes.model import load_model
 from jaxcrys.sampling import generate as generation
+from jaxcrys.sampling.draw import make_batches
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.wish import Wish
@@ -204,6 +207,30 @@ def test_template_larger_than_any_in_training(model, tmp_path):
     wish = Wish(template="225: 192l")
     (row,) = generate(model, tmp_path / "out", Request(wish, 1), batch_size=1)
     assert row["atoms"] == 192
+
+
+def test_batches_cost_alike_whoever_is_in_them(model):
+    """Shape and rows follow from the template alone, fewer rows of dearer crystals."""
+    crystals = random_crystals(80, sites=6, seed=1)
+    cost = model.config.functions.cost(model.config.settings)
+    config = dataclasses.replace(
+        model.config, shapes=choose_shapes(crystals, limit=5, cost=cost), sites=6
+    )
+    several = dataclasses.replace(model, config=config)
+
+    def batches_of(rows):
+        made = make_batches(several, take(crystals, rows), batch_size=64)
+        assert all(len(batch.indices) <= batch.rows for batch in made)
+        return {rows[i]: (batch.shape, batch.rows) for batch in made for i in batch.indices}
+
+    whole, some = batches_of(np.arange(80)), batches_of(np.array([3, 17, 42, 64]))
+    assert sorted(whole) == list(range(80))
+    assert some == {row: whole[row] for row in some}
+    costs = sorted(float(cost(s.sites, s.atoms, s.images)) for s in config.shapes)
+    for shape, rows in whole.values():
+        ratio = float(cost(shape.sites, shape.atoms, shape.images)) / costs[2]
+        assert rows == 64 if ratio < 2 else 8 <= rows <= max(8, 128 / ratio)
+    assert len({rows for _, rows in whole.values()}) > 1
 
 
 def test_structure_prediction_needs_elements(given_run, tmp_path):
