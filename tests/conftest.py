@@ -10,7 +10,6 @@ from filelock import FileLock
 
 from tests.models import fresh_crystals, fresh_orbit
 
-
 MOST_MAPS = 6000
 """Pieces of memory of a process; a program takes three or more."""
 
