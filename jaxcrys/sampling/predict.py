@@ -104,7 +104,8 @@ def predict(
         store.discard()
         return rows
     progress.say(
-        f"predicting {len(formulas)} formulas: {settings.sources.drawn} templates drawn by "
+        f"predicting {len(formulas)} formula{'s' if len(formulas) > 1 else ''}: "
+        f"{settings.sources.drawn} templates drawn by "
         f"{drawing.config.recipe}, {settings.sources.retrieved} of the training set"
     )
     retriever = build_retriever(model.templates) if settings.sources.retrieved else None
