@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from jaxcrys.parallel import data_mesh, replicate, shard_batch
 
@@ -13,15 +12,6 @@ def on_device(crystals):
     return jax.tree.map(
         lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32), crystals
     )
-
-
-def in_turn(names, *, always):
-    """Recipes as parameters: one always, the others among the slow tests.
-
-    That devices agree is a matter of how the loss is compiled, the same for all recipes.
-    """
-    slow = pytest.mark.slow
-    return [pytest.param(name, marks=() if name == always else slow) for name in names]
 
 
 def check_one_and_eight_agree(gradients, params, crystals):

@@ -179,7 +179,6 @@ def test_atoms_are_those_of_pymatgen(cells, tolerance):
             assert same_points(atoms(cells(), wyckoff), theirs, tolerance)
 
 
-@pytest.mark.slow
 def test_pymatgen_has_origin_choice_1_in_24_groups():
     """So the comparison above leaves out what must differ, and nothing else."""
     differ = []

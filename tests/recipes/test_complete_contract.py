@@ -21,7 +21,7 @@ from jaxcrys.processes.site_sequence import no_limits
 from jaxcrys.recipes import get_recipe, recipe_names
 from jaxcrys.symmetry.wyckoff import local_index
 from tests.crystals import random_crystals
-from tests.devices import check_one_and_eight_agree, in_turn, on_device
+from tests.devices import check_one_and_eight_agree, on_device
 from tests.programs import counted_gradients
 
 SITES, COUNT = 4, 32
@@ -246,7 +246,7 @@ def test_empty_crystals_and_empty_slots_count_nothing(name):
         np.testing.assert_allclose(same[part], metrics[part], rtol=2e-5)
 
 
-@pytest.mark.parametrize("name", in_turn(NAMES, always="symmcd"))
+@pytest.mark.parametrize("name", NAMES)
 def test_one_device_and_eight_agree(name):
     _, _, crystals, _, params = make(name, "plain")
     gradient, _ = gradients_of(name, "plain")

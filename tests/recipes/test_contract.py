@@ -24,7 +24,7 @@ from jaxcrys.recipes import get_recipe, orbit_flow, recipe_names, wyformer
 from jaxcrys.recipes.lattice_prior import LatticePrior
 from jaxcrys.symmetry.groups import lattice_fixed
 from tests.crystals import random_crystals
-from tests.devices import check_one_and_eight_agree, in_turn, on_device
+from tests.devices import check_one_and_eight_agree, on_device
 from tests.programs import counted_gradients
 
 COUNT = 16
@@ -291,7 +291,7 @@ def test_sample_depends_on_its_own_key_alone(name, variant):
     np.testing.assert_array_equal(apart.species, together.species[chosen])
 
 
-@pytest.mark.parametrize("name", in_turn(recipe_names(samples=True), always="orbit_flow"))
+@pytest.mark.parametrize("name", recipe_names(samples=True))
 def test_one_device_and_eight_agree(name):
     variant = main_variant(name)
     crystals, params = make(name, variant)[2], parameters(name, variant)

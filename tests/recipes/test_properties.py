@@ -155,7 +155,7 @@ def test_without_a_target_samples_are_those_of_the_plain_model(made):
     assert (other.species != wanted.species).any()
 
 
-@pytest.mark.parametrize("guidance", [pytest.param(None, marks=pytest.mark.slow), 1.5])
+@pytest.mark.parametrize("guidance", [None, 1.5])
 def test_samples_come_as_often_as_guided_scores_say(guidance):
     """Groups 1 and 2 with one site: shares of 20,000 samples against scores of the sequence."""
     network = SetTransformerConfig(layers=1, channels=8, heads=2, species=4, properties=1)
@@ -295,7 +295,6 @@ def test_geometry_may_be_told(made):
     np.testing.assert_array_equal(moved, known & free)
 
 
-@pytest.mark.slow
 def test_elements_of_geometry_stay_where_a_property_is_told(made):
     _, crystals, values, _ = made
     values = np.nan_to_num(values)
