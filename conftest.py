@@ -5,10 +5,10 @@ import os
 
 # Most of the time of the tests is compiling, and most of that LLVM's. Level 2 of its optimisations
 # takes a quarter of the time of XLA's usual level 3, XLA's older code generator a third less again,
-# short vectors a tenth less. What would save more is not to be trusted on CPU: without
-# optimisations (level 0) programs give wrong results, and processes that share a persistent cache
-# of programs now and then die. The canary in `test_project.py` runs with these flags and with the
-# defaults.
+# short vectors a tenth less, loops that LLVM neither unrolls nor rewrites another quarter. What
+# would save more is not to be trusted on CPU: without optimisations (level 0) programs give wrong
+# results, and processes that share a persistent cache of programs now and then die. The canary in
+# `test_project.py` runs with these flags and with the defaults.
 os.environ["XLA_FLAGS"] = " ".join(
     [
         *os.environ.get("XLA_FLAGS", "").split(),
@@ -16,6 +16,7 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_cpu_use_fusion_emitters=false",
         "--xla_cpu_max_isa=SSE4_2",
         "--xla_cpu_parallel_codegen_split_count=1",  # each process has one core
+        "--xla_backend_extra_options=-disable-lsr,-unroll-threshold=0,-force-vector-interleave=1",
     ]
 )
 
