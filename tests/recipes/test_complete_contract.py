@@ -155,7 +155,8 @@ def test_a_sample_depends_on_its_key_alone(name, variant):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_more_slots_change_nothing_that_is_not_full(name):
-    narrow, wide = (completed(name, "plain", sites)[0](np.arange(COUNT)) for sites in (SITES, 7))
+    (narrow, _), (wide, _) = completed(name, "plain"), completed(name, "plain", 7)
+    narrow, wide = narrow(np.arange(COUNT)), wide(np.arange(COUNT))
     room = (wide.wyckoff > 0).sum(-1) < SITES
     assert room.any()
     np.testing.assert_array_equal(wide.group[room], narrow.group[room])
