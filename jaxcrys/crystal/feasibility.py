@@ -57,7 +57,8 @@ def clash_energy(
 
     Example:
         >>> from jaxcrys.crystal import example_crystal
-        >>> float(clash_energy(example_crystal(), GraphShape(atoms=2)))
+        >>> energy = jax.jit(clash_energy, static_argnames="shape")
+        >>> float(energy(example_crystal(), shape=GraphShape(atoms=2)))
         0.0
     """
     graph = orbit_graph(crystal, shape)
@@ -90,7 +91,8 @@ def remove_clashes(crystal: Crystal, shape: GraphShape, *, steps: int = 50) -> C
         >>> from jaxcrys.crystal import build_crystal, stack_crystals
         >>> close = build_crystal(99, [(22, "a", (0.0,)), (8, "a", (0.2,))], (4, 4, 4, 90, 90, 90))
         >>> apart = remove_clashes(stack_crystals([close]), GraphShape(atoms=2))
-        >>> float(clash_energy(apart, GraphShape(atoms=2))[0]) < 1e-4
+        >>> energy = jax.jit(clash_energy, static_argnames="shape")
+        >>> float(energy(apart, shape=GraphShape(atoms=2))[0]) < 1e-4
         True
     """
     crystal = jax.tree.map(jnp.asarray, crystal)

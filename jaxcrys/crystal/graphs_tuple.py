@@ -29,7 +29,9 @@ def to_jraph(crystal: Crystal, graph: OrbitGraph) -> jraph.GraphsTuple:
         >>> from jaxcrys.crystal import example_crystal, stack_crystals
         >>> from jaxcrys.crystal.orbit_graph import GraphShape, orbit_graph
         >>> crystals = stack_crystals([example_crystal()], capacity=3)
-        >>> graphs = to_jraph(crystals, orbit_graph(crystals, GraphShape(atoms=2, neighbours=6)))
+        >>> search = jax.jit(orbit_graph, static_argnames="shape")
+        >>> graph = search(crystals, shape=GraphShape(atoms=2, neighbours=6))
+        >>> graphs = jax.jit(to_jraph)(crystals, graph)
         >>> graphs.n_node.tolist(), graphs.n_edge.tolist()
         ([2, 2], [12, 6])
     """

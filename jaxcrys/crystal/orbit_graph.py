@@ -85,7 +85,8 @@ def orbit_graph(crystal: Crystal, shape: GraphShape, *, cutoff: float = 8.0) -> 
 
     Example:
         >>> from jaxcrys.crystal import example_crystal
-        >>> graph = orbit_graph(example_crystal(), GraphShape(atoms=2, neighbours=6, reach=2))
+        >>> search = jax.jit(orbit_graph, static_argnames="shape")
+        >>> graph = search(example_crystal(), shape=GraphShape(atoms=2, neighbours=6, reach=2))
         >>> bool(jnp.allclose(graph.distance[0], 2.82)), graph.atom[0].tolist()  # Na sees Cl
         (True, [1, 1, 1, 1, 1, 1])
     """
