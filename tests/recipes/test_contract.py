@@ -31,7 +31,7 @@ COUNT = 16
 CSPNET = CSPNetConfig(layers=1, channels=16, frequencies=4, time_channels=8)
 ORBIT_NET = OrbitNetConfig(layers=1, channels=8, heads=2, radial=6, time_channels=8)
 SMALL = {
-    "diffcsp_pp": {"network": CSPNET, "sampler_steps": 20},
+    "diffcsp_pp": {"network": CSPNET, "sampler_steps": 10},
     "orbit": {
         "templates": wyformer.Config(network=SetTransformerConfig(layers=1, channels=16, heads=2)),
         "geometry": orbit_flow.Config(species="given", network=CSPNET, flow=Flow(steps=5)),

@@ -1,6 +1,7 @@
 """Templates of exactly one formula: composition against pymatgen, shares against probabilities."""
 
 import collections
+import functools
 import math
 
 import jax
@@ -21,6 +22,7 @@ from jaxcrys.recipes.base import Composition
 from jaxcrys.recipes.exact_formula import complete_formula
 from jaxcrys.symmetry.wyckoff import local_index, position_id
 from tests.crystals import random_crystals
+from tests.programs import compiled
 
 NETWORK = SetTransformerConfig(layers=1, channels=16, heads=2)
 SITES = 8
@@ -92,9 +94,10 @@ def test_shares_are_those_of_the_scores(made):
     a, b = position_id(225, "4a"), position_id(225, "4b")
     assert set(drawn.wyckoff[:, 0].tolist()) == {a, b}
     told = jax.tree.map(lambda part: part[None], formula_arrays({11: 1}, slots=8))
-    memory, _ = start(config.network, params, told, sites=SITES)
-    _, hidden = add_group(config.network, params, memory, np.array([225]), sites=SITES)
-    scores = np.asarray(position_logits(config.network, params, hidden, np.array([225])))[0, :2]
+    group, of = np.array([225]), functools.partial(compiled, config=config.network)
+    memory, _ = of(start, sites=SITES)(params, told)
+    _, hidden = of(add_group, sites=SITES)(params, memory, group)
+    scores = np.asarray(of(position_logits)(params, hidden, group))[0, :2]
     share = float(np.exp(scores[0]) / np.exp(scores).sum())
     error = np.sqrt(share * (1 - share) / 3000)
     assert abs((drawn.wyckoff[:, 0] == a).mean() - share) < 4 * error

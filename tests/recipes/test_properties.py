@@ -40,6 +40,8 @@ SHAPE = CellShape(sites=4, atoms=24, images=4)
 CSPNET = CSPNetConfig(layers=1, channels=8, frequencies=2, time_channels=8)
 NAMES = ("gap", "energy")
 COUNT = 24
+DRAWN = 40
+"""Templates that are drawn: always as many, so that tests share programs."""
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +149,11 @@ def test_without_a_target_samples_are_those_of_the_plain_model(made):
         config, properties=(), network=dataclasses.replace(config.network, properties=0)
     )
     fewer = {"params": {k: v for k, v in params["params"].items() if k != "properties"}}
-    wanted = completed(plain, fewer, 40)
-    same(completed(config, params, 40), wanted)
-    open_target = targets(40, np.nan, np.nan, guidance=2.0)
-    same(completed(config, params, 40, open_target), wanted)
-    other = completed(config, params, 40, targets(40, 5.0, -1.0, guidance=2.0))
+    wanted = completed(plain, fewer, DRAWN)
+    same(completed(config, params, DRAWN), wanted)
+    open_target = targets(DRAWN, np.nan, np.nan, guidance=2.0)
+    same(completed(config, params, DRAWN, open_target), wanted)
+    other = completed(config, params, DRAWN, targets(DRAWN, 5.0, -1.0, guidance=2.0))
     assert (other.species != wanted.species).any()
 
 
@@ -199,13 +201,13 @@ def test_samples_come_as_often_as_guided_scores_say(guidance):
 
 def test_a_sample_depends_on_its_own_target_alone(made):
     config, _, _, params = made
-    values = np.array([[0.0, np.nan], [3.0, -2.0]] * 10, np.float32)
-    whole = completed(config, params, 20, Target(values, np.array([1.0, 2.5] * 10, np.float32)))
+    values = np.array([[0.0, np.nan], [3.0, -2.0]] * 20, np.float32)
+    whole = completed(config, params, DRAWN, Target(values, np.array([1.0, 2.5] * 20, np.float32)))
     for rows, values, weight in (
         (slice(0, None, 2), (0.0, np.nan), 1.0),
         (slice(1, None, 2), (3.0, -2.0), 2.5),
     ):
-        alike = completed(config, params, 20, targets(20, *values, guidance=weight))
+        alike = completed(config, params, DRAWN, targets(DRAWN, *values, guidance=weight))
         np.testing.assert_array_equal(whole.wyckoff[rows], alike.wyckoff[rows])
         np.testing.assert_array_equal(whole.species[rows], alike.species[rows])
 
@@ -224,29 +226,35 @@ def test_templates_of_a_formula_with_a_target(made):
     assert set(np.unique(guided.species)) == {0, 11, 17}
 
 
-def test_loss_is_blind_to_padding(made):
+@pytest.fixture(scope="module")
+def gradients(made):
+    """Loss, metrics and gradients, compiled."""
+    loss = functools.partial(wyformer.loss, config=made[0], shape=SHAPE)
+    return jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+
+def test_loss_is_blind_to_padding(made, gradients):
     config, crystals, values, params = made
     loss = jax.jit(functools.partial(wyformer.loss, config=config, shape=SHAPE))
     key = jax.random.key(2)
-    plain, metrics = loss(params, key, crystals, properties=values)
+    (plain, metrics), _ = gradients(params, key, crystals, properties=values)
     nothing = jax.tree.map(jnp.zeros_like, take(crystals, slice(4)))
     more = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), crystals, nothing)
     with_empty, _ = loss(params, key, more, properties=np.pad(values, ((0, 4), (0, 0))))
     np.testing.assert_allclose(with_empty, plain, rtol=1e-5)
-    unknown, fewer = loss(params, key, crystals, properties=np.full_like(values, np.nan))
+    nan = np.full_like(values, np.nan)
+    (unknown, fewer), _ = gradients(params, key, crystals, properties=nan)
     without, _ = loss(params, key, crystals)
     np.testing.assert_allclose(unknown, without, rtol=1e-5)
     assert metrics["groups"][1] > fewer["groups"][1]  # the group is learned where one is told
     assert unknown != plain
 
 
-def test_gradients_are_finite(made):
-    config, crystals, values, params = made
-    loss = functools.partial(wyformer.loss, config=config, shape=SHAPE, properties=values)
-    of_loss = jax.jit(jax.grad(loss, has_aux=True))
-    gradients, _ = of_loss(params, jax.random.key(0), crystals)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
-    assert np.abs(gradients["params"]["properties"]["of_steps"]["kernel"]).max() > 0
+def test_gradients_are_finite(made, gradients):
+    _, crystals, values, params = made
+    _, found = gradients(params, jax.random.key(0), crystals, properties=values)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
+    assert np.abs(found["params"]["properties"]["of_steps"]["kernel"]).max() > 0
 
 
 def test_elements_stay_where_a_property_is_told(made):
@@ -347,11 +355,11 @@ def test_orbit_passes_them_to_its_halves(made):
         target=Target(values[:, ::-1]),
     )  # fmt: skip
     np.testing.assert_array_equal(found.free, wanted.free)
-    keys, target = sample_keys(0, np.arange(8)), targets(8, 1.0, -1.0, np.nan, guidance=1.0)
+    keys, target = sample_keys(0, np.arange(DRAWN)), targets(DRAWN, 1.0, -1.0, np.nan, guidance=1.0)
     complete = jax.jit(functools.partial(orbit.complete, config=settings, sites=4))
-    drawn = complete(params, keys, empty(8), no_limits(), target=target)
+    drawn = complete(params, keys, empty(DRAWN), no_limits(), target=target)
     wanted = completed(
-        settings.templates, params["templates"], 8, targets(8, 1.0, -1.0, guidance=1.0)
+        settings.templates, params["templates"], DRAWN, targets(DRAWN, 1.0, -1.0, guidance=1.0)
     )
     np.testing.assert_array_equal(drawn.species, wanted.species)
 
