@@ -52,6 +52,12 @@ def many(tmp_path_factory) -> Path:
     return write_table(tmp_path_factory.mktemp("many") / "many.csv", rows)
 
 
+@pytest.fixture(scope="module")
+def whole(many) -> Path:
+    """The dataset of them, made by two workers without an interruption."""
+    return prepare(many, many.parent / "whole", workers=2).folder
+
+
 def bytes_of(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
 
@@ -107,15 +113,13 @@ def test_a_dataset_holds_every_row_accepted_or_rejected(table, tmp_path):
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_the_number_of_workers_leaves_no_trace(many, tmp_path):
+def test_the_number_of_workers_leaves_no_trace(many, whole, tmp_path):
     prepare(many, tmp_path / "one", workers=1)
-    prepare(many, tmp_path / "two", workers=2)
-    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
+    assert bytes_of(tmp_path / "one") == bytes_of(whole)
     assert len(load_dataset(tmp_path / "one").table) > 400
 
 
-def test_a_killed_run_goes_on_where_it_stopped(many, tmp_path):
-    expected = prepare(many, tmp_path / "whole", workers=2).folder
+def test_a_killed_run_goes_on_where_it_stopped(many, whole, tmp_path):
     out, work = tmp_path / "out", tmp_path / ".out.work"
     code = f"from jaxcrys.data import prepare; prepare({str(many)!r}, {str(out)!r}, workers=1)"
     running = subprocess.Popen([sys.executable, "-c", code])
@@ -133,8 +137,8 @@ def test_a_killed_run_goes_on_where_it_stopped(many, tmp_path):
     prepare(many, out, workers=1)
     assert read_csv(out / "table.csv")[0]["id"] == "kept"
     assert not work.exists()
-    assert bytes_of(out).keys() == bytes_of(expected).keys()
-    assert bytes_of(out)["crystals.npz"] == bytes_of(expected)["crystals.npz"]
+    assert bytes_of(out).keys() == bytes_of(whole).keys()
+    assert bytes_of(out)["crystals.npz"] == bytes_of(whole)["crystals.npz"]
 
 
 def test_a_finished_dataset_is_left_alone_and_others_are_protected(table, tmp_path):
