@@ -197,7 +197,7 @@ def test_finished_folder_is_kept_and_others_refused(model, made):
 
 def test_formula_and_template_are_met(model, tmp_path):
     wish = Wish(template="221: 1a, 1b, 3c", formula="BaTiO3")
-    rows = generate(model, tmp_path / "out", Request(wish, 4), batch_size=4)
+    rows = generate(model, tmp_path / "out", Request(wish, 4), batch_size=8)
     assert {row["formula"] for row in rows} == {"BaTiO3"}
     assert {row["group"] for row in rows} == {221}
     assert {row["atoms"] for row in rows} == {5}
@@ -249,9 +249,9 @@ def test_other_templates_at_the_same_path_are_not_the_same_call(model, tmp_path)
     templates = tmp_path / "templates.npz"
     wish = Wish(templates_from=templates)
     save_crystals(templates, random_crystals(4, seed=7))
-    generate(model, tmp_path / "out", Request(wish, 4), batch_size=4)
+    generate(model, tmp_path / "out", Request(wish, 4), batch_size=8)
     save_crystals(templates, random_crystals(4, seed=8))
     with pytest.raises(InputError, match="made otherwise"):
-        generate(model, tmp_path / "out", Request(wish, 4), batch_size=4)
+        generate(model, tmp_path / "out", Request(wish, 4), batch_size=8)
     with pytest.raises(InputError, match="is not a dataset"):
         generate(model, tmp_path / "new", Request(Wish(templates_from=tmp_path / "absent")))
