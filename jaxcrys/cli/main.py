@@ -17,6 +17,8 @@ COMMANDS = {
     "join": "make one run of a run of templates and one of geometry",
     "generate": "draw new crystals from a trained run",
     "predict": "propose the structures of a formula",
+    "relax": "relax crystals with a potential, their symmetry kept",
+    "hull": "make a convex hull, to judge energies by",
 }
 
 OVERVIEW = """\
@@ -32,6 +34,7 @@ examples:
   jaxcrys train dataset --out run
   jaxcrys generate --run run --num 100 --groups 225 --out crystals
   jaxcrys predict --run run --formula BaTiO3 --out BaTiO3
+  jaxcrys relax crystals --out relaxed
 
 'jaxcrys COMMAND --help' lists the options of a command.
 """

@@ -99,7 +99,7 @@ def prepare(
         store.discard()
         return Prepared(out, existing, up_to_date=True)
 
-    count = _convert(paths, settings, limit, workers or _cores(), store, progress or Progress())
+    count = _convert(paths, settings, limit, workers or cores(), store, progress or Progress())
     parts = [_load(store, number) for number in range(count)]
     meta = recipe | _counts(parts, settings) | {"key": key}
     write_dataset(out, parts, meta, sites=max_sites)
@@ -233,7 +233,7 @@ def _counts(parts: list[Part], settings: Settings) -> dict[str, Any]:
     return counts
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

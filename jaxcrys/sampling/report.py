@@ -53,8 +53,8 @@ def exact(crystals: Crystal) -> Crystal:
 def report_rows(
     crystals: Crystal,
     *,
-    seed: int,
     more: Mapping[str, ArrayLike],
+    seed: int | None = None,
     advance: Callable[[], None],
 ) -> list[dict[str, Any]]:
     """One row for each crystal: what was asked, what spglib finds, and its geometry.
@@ -63,21 +63,22 @@ def report_rows(
 
     Args:
         crystals: a batch.
+        more: further columns; an ``id`` or a ``seed`` among them goes before those made here.
         seed: they were drawn with.
-        more: further columns.
         advance: called after each.
     """
     crystals = exact(crystals)
     rows = []
     for index in range(len(crystals.group)):
-        own = {name: values[index].item() for name, values in more.items()}
+        own = {name: np.asarray(values[index]).item() for name, values in more.items()}
         rows.append(_row(take(crystals, index), index, seed, own))
         advance()
     return rows
 
 
-def _row(crystal: Crystal, index: int, seed: int, more: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": crystal_id(index), "seed": seed, **more, "status": OK}
+def _row(crystal: Crystal, index: int, seed: int | None, more: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": crystal_id(index)} | ({} if seed is None else {"seed": seed})
+    row |= {**more, "status": OK}
     row["group"] = int(crystal.group)
     detected = dict.fromkeys((f"group_{symprec}" for symprec in SYMPRECS), "")
     try:
@@ -105,7 +106,7 @@ def write_report(folder: Path, crystals: Crystal, rows: list[dict[str, Any]]) ->
         (folder / "cif" / f"{row['id']}.cif").write_text(text, encoding="utf-8")
         atoms = to_atoms(crystal)
         keys = ("id", "seed", "group", "wyckoff")
-        atoms.info |= {key: row[key] for key in keys}
+        atoms.info |= {key: row[key] for key in keys if key in row}
         frames.append(atoms)
     ase.io.write(folder / "structures.extxyz", frames, format="extxyz")
     write_rows(folder, rows)

@@ -1,0 +1,154 @@
+"""``jaxcrys relax``."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.files import sha256
+from jaxcrys.core.progress import Progress, TerminalProgress
+from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
+from jaxcrys.data.prepare import prepare
+from jaxcrys.potentials.library import corrections_for, load_potential
+from jaxcrys.relaxation.walk import WalkSettings
+from jaxcrys.sampling.relaxed import OUTCOME, relax_set
+from jaxcrys.sampling.report import read_rows
+from jaxcrys.stability.hull import Scale, load_hull
+from jaxcrys.stability.judge import make_judge
+
+GPA = 1 / 160.21766208
+"""eV/Å³."""
+
+KEPT = (
+    "id", "seed", "material_id", "request", "asked", "rank", "score", "source", "parent",
+    "prototype", "log_prob", "candidate",
+)  # fmt: skip
+"""Columns that a set keeps from before it was relaxed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Relax crystals in their own free coordinates and lattice: their symmetry stays exact.
+
+    The table says of each what became of it, its energy, and how far it moved; with a hull also its
+    formation energy, its energy above the hull, and what it would decompose into. An interrupted
+    call goes on where it stopped when it is given again.
+
+    Attributes:
+        source: crystals: a generated set, a dataset, or files as 'jaxcrys prepare' reads them.
+        out: folder to write, as 'jaxcrys generate' does.
+        potential: nequix-mp-1, which is fetched once, or a .nqx file.
+        hull: a file made by 'jaxcrys hull'.
+        allow_other_hull: take a hull that stands on other energies all the same.
+        corrections: MP2020 or none; by default what the potential is known to need.
+        minimiser: lbfgs or fire.
+        force: eV/Å; converged when no force on an atom is larger.
+        stress: GPa; and no component of stress plus pressure.
+        steps: most steps of a crystal.
+        pressure: GPa.
+        fixed_cell: keep the lattice as it is.
+        release: relax once more without symmetry, and say which group is left.
+        limit: relax only so many.
+    """
+
+    source: tyro.conf.Positional[Path]
+    out: Path
+    potential: str = "nequix-mp-1"
+    hull: Path | None = None
+    allow_other_hull: bool = False
+    corrections: str | None = None
+    minimiser: str = "lbfgs"
+    force: float = 0.05
+    stress: float = 0.5
+    steps: int = 500
+    pressure: float = 0.0
+    fixed_cell: bool = False
+    release: bool = False
+    limit: int | None = None
+
+    def run(self) -> None:
+        """Relax."""
+        settings = WalkSettings(
+            minimiser=self.minimiser,
+            force=self.force,
+            stress=self.stress * GPA,
+            steps=self.steps,
+            pressure=self.pressure * GPA,
+            fixed_cell=self.fixed_cell,
+        )
+        rows = relax_folder(
+            self.source, self.out, potential=self.potential, hull=self.hull,
+            allow_other_hull=self.allow_other_hull, corrections=self.corrections,
+            settings=settings, release=self.release, limit=self.limit, progress=TerminalProgress(),
+        )  # fmt: skip
+        print(summary(rows))
+        print(f"written to {self.out}")
+
+
+def relax_folder(
+    source: Path,
+    out: Path,
+    *,
+    potential: str,
+    hull: Path | None = None,
+    allow_other_hull: bool = False,
+    corrections: str | None = None,
+    settings: WalkSettings | None = None,
+    release: bool = False,
+    limit: int | None = None,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Relax what lies in a folder or file; options as those of :class:`Command`."""
+    if limit is not None and limit < 1:
+        raise InputError("--limit", f"must be at least 1, got {limit}")
+    model = load_potential(potential)
+    scale = Scale(model.name, model.digest, corrections or corrections_for(model))
+    stands = load_hull(hull) if hull else None
+    judge = make_judge(scale, stands, allow_other=allow_other_hull)
+    if not (source / CRYSTALS_FILE).exists():
+        prepared = out.parent / f".{out.name}.prepared"
+        prepare([source], out=prepared, progress=progress)
+        source = prepared
+    crystals, rows = load_crystals(source), read_rows(source)
+    if limit is not None:
+        crystals = type(crystals)(**{n: v[:limit] for n, v in vars(crystals).items()})
+        rows = rows[:limit]
+    kept = [name for name in KEPT if rows and name in rows[0]]
+    described = {
+        "corrections": scale.corrections,
+        "hull": {"path": str(hull), "sha256": sha256(hull), "source": stands.source}
+        if hull and stands
+        else None,
+    }
+    return relax_set(
+        model, crystals, out,
+        source=f"{source} {sha256(source / CRYSTALS_FILE)} {limit or 'all'}",
+        settings=settings, release=release, judged=judge.columns, judge=described,
+        more={name: np.array([row[name] for row in rows], object) for name in kept},
+        progress=progress,
+    )  # fmt: skip
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """What became of a set, in a few lines."""
+    outcomes: dict[str, int] = {}
+    for row in rows:
+        outcomes[row[OUTCOME]] = outcomes.get(row[OUTCOME], 0) + 1
+    lines = [", ".join(f"{count} {name}" for name, count in outcomes.items())]
+    units = {"steps": "", "energy": " eV/atom", "rmsd": " Å", "e_hull": " eV/atom"}
+    numbers = {
+        name: np.array([float(row[name]) for row in rows if row.get(name) not in (None, "")])
+        for name in units
+    }
+    for name, unit in units.items():
+        values = numbers[name]
+        if len(values):
+            lines.append(f"{name}: median {np.median(values):.3f}, mean {values.mean():.3f}{unit}")
+    above = numbers["e_hull"]
+    if len(above):
+        shares = (f"{(above <= cut).mean():.1%} at {cut} eV/atom or less" for cut in (0.0, 0.1))
+        lines.append(f"above the hull: {', '.join(shares)} ({len(above)} of {len(rows)} known)")
+    return "\n".join(lines)

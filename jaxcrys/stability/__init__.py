@@ -1,0 +1,1 @@
+"""What energies mean: corrections, elemental references, the convex hull."""
