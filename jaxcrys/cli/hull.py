@@ -62,6 +62,8 @@ class Command:
         hull = self._made(TerminalProgress())
         save_hull(self.out, hull)
         print(f"{len(hull.names)} entries, {len(hull.elements)} elements, {hull.source}")
+        if hull.left_out:
+            print(f"{hull.left_out} crystals left out: no energy, or an element without one")
         print(f"written to {self.out}")
 
     def _made(self, progress: Progress) -> Hull:

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxcrys.core.pytree import pytree, static
 from jaxcrys.core.typing import Float, Int
-from jaxcrys.crystal.packed import Packed
+from jaxcrys.crystal.packed import Packed, edge_vectors
 from jaxcrys.geometry.lattice import matrix_from_coefficients, volume
 from jaxcrys.potentials.base import Slopes, cartesian_forces
 from jaxcrys.potentials.host import AnyPotential
@@ -32,12 +32,17 @@ from jaxcrys.relaxation.minimiser import Memory, Minimiser
 
 MINIMISERS: dict[str, Minimiser] = {"fire": fire, "lbfgs": lbfgs}
 
-OUTCOMES = ("walking", "converged", "steps", "not finite", "exploded", "collapsed", "unknown")
+OUTCOMES = (
+    "walking", "converged", "steps", "not finite", "exploded", "collapsed", "unknown", "fused",
+)  # fmt: skip
 """What became of a crystal, by code: converged; not within its steps; numbers became NaN or
 infinite; its volume ran away; its cell has no end of neighbours; the potential does not know one of
-its elements."""
+its elements; no forces are left, but two atoms have come to lie on each other."""
 
-WALKING, CONVERGED, STEPS, NOT_FINITE, EXPLODED, COLLAPSED, UNKNOWN = range(len(OUTCOMES))
+WALKING, CONVERGED, STEPS, NOT_FINITE, EXPLODED, COLLAPSED, UNKNOWN, FUSED = range(len(OUTCOMES))
+
+FUSION = 0.5
+"""Å; no two atoms of a crystal are nearer."""
 
 MOST_SWELLING = 5.0
 """Factor of the volume, up or down, beyond which a crystal has exploded."""
@@ -185,7 +190,7 @@ def _judged(
     still = (force <= settings.force) & ((stress <= settings.stress) | settings.fixed_cell)
     swollen = jnp.abs(jnp.log(size / before.size)) > np.log(MOST_SWELLING)
     code = jnp.where(before.steps >= settings.steps, STEPS, WALKING)
-    code = jnp.where(still, CONVERGED, code)
+    code = jnp.where(still, jnp.where(_nearest(packed, at) < FUSION, FUSED, CONVERGED), code)
     code = jnp.where(swollen, EXPLODED, code)
     code = jnp.where(finite, code, NOT_FINITE)
     done = before.code != WALKING
@@ -197,6 +202,14 @@ def _judged(
         force=jnp.where(done, before.force, force),
         stress=jnp.where(done, before.stress, stress),
     )
+
+
+def _nearest(packed: Packed, at: Place) -> Float[jax.Array, "g"]:
+    """Shortest distance between two atoms of each crystal, Å."""
+    length = jnp.linalg.norm(edge_vectors(packed, at.free, at.lattice), axis=-1)
+    length = jnp.where(packed.alike > 0, length, jnp.inf)
+    own = packed.crystal[packed.receiver]
+    return jax.ops.segment_min(length, own, num_segments=len(packed.group))
 
 
 def _fresh(

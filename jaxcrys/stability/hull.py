@@ -53,6 +53,7 @@ class Hull:
         names: of the entries.
         compositions: shares of the elements in each entry, [m, 119].
         energies: formation energies, eV per atom.
+        left_out: crystals that have none, as an element of theirs has no reference.
     """
 
     scale: Scale
@@ -61,6 +62,7 @@ class Hull:
     names: tuple[str, ...]
     compositions: Float[np.ndarray, "m 119"]
     energies: Float[np.ndarray, "m"]
+    left_out: int = 0
 
     @functools.cached_property
     def elements(self) -> frozenset[int]:
@@ -95,7 +97,9 @@ def make_hull(
     Of entries with the same composition only the lowest counts.
     """
     lowest: dict[bytes, tuple[str, np.ndarray, float]] = {}
+    left_out = 0
     for name, composition, energy in entries:
+        left_out += not np.isfinite(energy)
         row = np.zeros(119)
         row[list(composition)] = list(composition.values())
         key = np.round(row, 9).tobytes()
@@ -109,6 +113,7 @@ def make_hull(
         names=tuple(names),
         compositions=np.array(rows).reshape(-1, 119),
         energies=np.array(energies),
+        left_out=left_out,
     )
 
 

@@ -173,6 +173,14 @@ def test_what_goes_wrong_is_a_code_and_touches_no_other(crystals, relaxed):
     assert set(outcomes) <= set(OUTCOMES)
 
 
+def test_atoms_that_lie_on_each_other_are_noticed(crystals):
+    """Where a potential does not keep them apart."""
+    weak = lennard_jones(epsilon=0.0, sigma=2.2, cutoff=5.5)
+    close = build_crystal(99, [(22, "a", (0.0,)), (8, "a", (0.02,))], (4, 4, 4, 90, 90, 90))
+    found = relax(weak, [crystals[0], close], TIGHT, room=ROOM)
+    assert [one.outcome for one in found] == ["converged", "fused"]
+
+
 def test_a_calculator_that_fails_is_no_crash(crystals, caplog):
     moody = HostPotential(failing, name="moody", digest="")
     found = relax(moody, crystals[:2], TIGHT, room=ROOM)
