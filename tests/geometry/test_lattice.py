@@ -52,11 +52,17 @@ def test_round_trip_through_all_descriptions(system):
     np.testing.assert_allclose(coefficients_from_matrix(symmetric), k, atol=1e-10)
 
 
+@jax.jit
+def round_trip(parameters):
+    matrix = matrix_from_parameters(parameters)
+    return parameters_from_matrix(matrix_from_coefficients(coefficients_from_matrix(matrix)))
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_round_trip_in_float32_keeps_a_millionth(system):
-    parameters = jnp.asarray(SYSTEMS[system], jnp.float32)
-    matrix = matrix_from_parameters(parameters)
-    again = parameters_from_matrix(matrix_from_coefficients(coefficients_from_matrix(matrix)))
+    parameters = np.array(SYSTEMS[system], np.float32)
+    again = round_trip(parameters)
+    assert again.dtype == jnp.float32
     np.testing.assert_allclose(again[:3], parameters[:3], rtol=5e-6)
     np.testing.assert_allclose(again[3:], parameters[3:], atol=1e-4)
 
@@ -85,8 +91,9 @@ def test_parameters_of_random_lattices_are_those_of_pymatgen():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_right_angles_and_120_degrees_are_exact(dtype):
     parameters = np.array([[4, 4, 7, 90, 90, 120], [4, 5, 7, 90, 90, 90]], dtype)
-    for convert in (lambda a: a, jnp.asarray) if dtype == np.float32 else (lambda a: a,):
-        hexagonal, right = np.asarray(matrix_from_parameters(convert(parameters)))
+    on_host, in_jit = matrix_from_parameters, jax.jit(matrix_from_parameters)
+    for function in (on_host, in_jit) if dtype == np.float32 else (on_host,):
+        hexagonal, right = np.asarray(function(parameters))
         assert hexagonal.dtype == dtype
         np.testing.assert_array_equal(right, np.diag([4, 5, 7]))
         assert hexagonal[1, 0] == -2
@@ -142,9 +149,12 @@ def test_host_and_device_agree_for_any_leading_dimensions():
             (volume, matrix_from_coefficients(k)),
         ):
             host = function(value)
-            grid = jnp.asarray(value.reshape(2, 3, *value.shape[1:]))
+            grid = value.reshape(2, 3, *value.shape[1:])
             device = np.asarray(jax.jit(function)(grid)).reshape(host.shape)
             np.testing.assert_allclose(device, host, rtol=1e-10, atol=1e-10)
+
+
+slope_of_the_exponential = jax.jit(jax.jacobian(matrix_from_coefficients))
 
 
 @pytest.mark.parametrize("k", [[0] * 6, [0, 0, 0, 0, 0.7, 2], [-0.388418, 0, 0, 0, 0.2, 3]])
@@ -156,5 +166,5 @@ def test_gradient_of_the_exponential_where_eigenvalues_coincide(k):
         [scipy.linalg.expm_frechet(exponent, b, compute_expm=False) for b in BASIS], -1
     )
     with jax.enable_x64(True):
-        found = jax.jacobian(matrix_from_coefficients)(jnp.asarray(k))
+        found = slope_of_the_exponential(k)
     np.testing.assert_allclose(found, expected, atol=1e-9)

@@ -4,7 +4,6 @@ import functools
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase.geometry import get_distances
@@ -20,15 +19,17 @@ from jaxcrys.geometry import (
 )
 from jaxcrys.symmetry.groups import constrain_lattice
 
+compiled_distances = jax.jit(pairwise_distances)
+
 EDGES = [0.0, -0.0, 1.0, -1.0, 1e-20, -1e-20, -1e-9, 1 - 1e-9, -1e-45, 7.0, -7.25, 2.0**23 + 0.5]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("convert", [np.asarray, jax.jit(lambda a: a)], ids=["numpy", "jax"])
-def test_wrap_at_the_edges(dtype, convert):
+@pytest.mark.parametrize("function", [wrap, jax.jit(wrap)], ids=["numpy", "jax"])
+def test_wrap_at_the_edges(dtype, function):
     with jax.enable_x64(dtype is np.float64):
         values = np.array(EDGES, dtype)
-        found = np.asarray(wrap(convert(values)))
+        found = np.asarray(function(values))
     assert found.dtype == dtype
     assert ((found >= 0) & (found < 1)).all()
     apart = found.astype(float) - values.astype(float)
@@ -36,7 +37,7 @@ def test_wrap_at_the_edges(dtype, convert):
 
 
 def test_wrap_has_slope_one():
-    slope = jax.vmap(jax.grad(wrap))(jnp.array([0.3, -0.3, 1.7, 0.0, -1e-20]))
+    slope = jax.jit(jax.vmap(jax.grad(wrap)))(np.array([0.3, -0.3, 1.7, 0.0, -1e-20], np.float32))
     np.testing.assert_array_equal(slope[:4], 1)
 
 
@@ -62,7 +63,7 @@ def test_distances_are_those_of_brute_force_in_conventional_cells(group):
         matrix, frac = matrix_from_coefficients(k), rng.random((8, 3))
         expected = brute_force(frac, matrix, 4)
         np.testing.assert_allclose(pairwise_distances(frac, matrix), expected, rtol=1e-9)
-        in_float32 = pairwise_distances(jnp.asarray(frac), jnp.asarray(matrix))
+        in_float32 = compiled_distances(frac, matrix)
         np.testing.assert_allclose(in_float32, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -90,7 +91,7 @@ def test_distances_are_exact_in_long_oblique_cells(case):
     frac = np.random.default_rng(0).random((12, 3))
     exact = brute_force(frac, OBLIQUE[case], 8)
     np.testing.assert_allclose(pairwise_distances(frac, OBLIQUE[case]), exact, rtol=1e-9)
-    compiled = jax.jit(pairwise_distances)(jnp.asarray(frac), jnp.asarray(OBLIQUE[case]))
+    compiled = compiled_distances(frac, OBLIQUE[case])
     np.testing.assert_allclose(compiled, exact, rtol=1e-4, atol=1e-4)
 
 
@@ -136,7 +137,7 @@ def test_nearest_image_of_a_batch_in_any_basis_of_cubic_lattices():
     cubic = delta @ shears
     np.testing.assert_allclose(found @ shears, cubic - np.rint(cubic), atol=1e-9)
     # Integers are taken off: float32 loses no more than it must.
-    compiled = jax.jit(nearest_image)(jnp.asarray(delta), jnp.asarray(matrices[:, None]))
+    compiled = jax.jit(nearest_image)(delta, matrices[:, None])
     off = np.asarray(delta, np.float32) - compiled
     np.testing.assert_allclose(off, np.rint(off), atol=1e-6)
 
@@ -149,14 +150,13 @@ def test_derivatives_of_nearest_images_and_distances_are_right():
     along = lambda step: pairwise_distances(frac + step * toward[1], matrix + step * toward[0])  # noqa: E731
     expected = (along(1e-6) - along(-1e-6)) / 2e-6
     with jax.enable_x64(True):
-        arrays = [jnp.asarray(a) for a in (frac, matrix)]
-        tangents = [jnp.asarray(a) for a in toward[::-1]]
-        _, slope = jax.jvp(pairwise_distances, arrays, tangents)
+        arrays, tangents = (frac, matrix), toward[::-1]
+        _, slope = jax.jit(functools.partial(jax.jvp, pairwise_distances))(arrays, tangents)
         np.testing.assert_allclose(slope, expected, rtol=1e-6, atol=1e-6)
         back = jax.jit(jax.grad(lambda f, m: pairwise_distances(f, m).sum(), (0, 1)))(*arrays)
         total = sum((np.asarray(b) * t).sum() for b, t in zip(back, tangents, strict=True))
         np.testing.assert_allclose(total, expected.sum(), rtol=1e-6)
-        slope = jax.jacrev(nearest_image)(arrays[0][0], arrays[1])
+        slope = jax.jit(jax.jacrev(nearest_image))(arrays[0][0], arrays[1])
     np.testing.assert_array_equal(slope, np.eye(3))
 
 
@@ -174,8 +174,8 @@ def test_shortest_distance_sees_real_atoms_and_their_own_images_only():
 
 
 def test_gradients_stay_finite_where_padding_coincides():
-    frac = jnp.array([[0, 0, 0], [0.3, 0.2, 0.1], [0, 0, 0], [0, 0, 0]])
-    mask = jnp.array([True, True, False, False])
-    slope = jax.grad(shortest_distance)(frac, 3 * jnp.eye(3), mask)
+    frac = np.array([[0, 0, 0], [0.3, 0.2, 0.1], [0, 0, 0], [0, 0, 0]], np.float32)
+    mask = np.array([True, True, False, False])
+    slope = jax.jit(jax.grad(shortest_distance))(frac, 3 * np.eye(3, dtype=np.float32), mask)
     towards = np.array([0.3, 0.2, 0.1]) / np.linalg.norm([0.3, 0.2, 0.1]) * 3
     np.testing.assert_allclose(slope, [-towards, towards, [0] * 3, [0] * 3], rtol=1e-5)
