@@ -1,7 +1,6 @@
 """A stationary distribution of its own for each entry: as many processes, one for each."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -23,20 +22,34 @@ def some_logits():
     return np.where(np.isfinite(LOG_PI), logits, -np.inf)
 
 
+@jax.jit
+def posteriors(t, s, logits):
+    """Of the entries together, and of each alone."""
+    together = discrete.posterior_logits(SHARED, XT, t, s, logits, log_pi=LOG_PI)
+    alone = [
+        discrete.posterior_logits(process, XT[i], t, s, logits[i])
+        for i, process in enumerate(ALONE)
+    ]
+    return together, alone
+
+
 @pytest.mark.parametrize(("t", "s"), [(6, 5), (4, 1), (3, 0)])
 def test_posterior(logits, t, s):
-    together = discrete.posterior_logits(SHARED, XT, t, s, logits, log_pi=LOG_PI)
-    for i, process in enumerate(ALONE):
-        alone = discrete.posterior_logits(process, XT[i], t, s, logits[i])
-        np.testing.assert_allclose(jnp.exp(together[i]), jnp.exp(alone), atol=1e-6)
+    for together, alone in zip(*posteriors(t, s, logits), strict=True):
+        np.testing.assert_allclose(np.exp(together), np.exp(alone), atol=1e-6)
 
 
-def test_loss(logits):
-    together, count = discrete.loss(SHARED, logits, X0, XT, 4, MASK, log_pi=LOG_PI)
+@jax.jit
+def losses(logits):
     alone = [
         discrete.loss(process, logits[i], X0[i], XT[i], 4, MASK[i])[0]
         for i, process in enumerate(ALONE)
     ]
+    return discrete.loss(SHARED, logits, X0, XT, 4, MASK, log_pi=LOG_PI), alone
+
+
+def test_loss(logits):
+    (together, count), alone = losses(logits)
     np.testing.assert_allclose(together, np.sum(alone), rtol=1e-5)
     assert count == 3
 
@@ -45,8 +58,16 @@ def test_draws_have_the_distribution():
     """Shares of 20,000 draws within five standard errors."""
     draws = 20_000
     keys = jax.random.split(jax.random.key(0), draws)
-    last = jax.vmap(lambda key: discrete.prior(SHARED, key, MASK, X0, log_pi=LOG_PI))(keys)
-    noisy = jax.vmap(lambda key: discrete.corrupt(SHARED, key, X0, 3, MASK, log_pi=LOG_PI))(keys)
+
+    @jax.jit
+    @jax.vmap
+    def draw(key):
+        return (
+            discrete.prior(SHARED, key, MASK, X0, log_pi=LOG_PI),
+            discrete.corrupt(SHARED, key, X0, 3, MASK, log_pi=LOG_PI),
+        )
+
+    last, noisy = map(np.asarray, draw(keys))
     keep = np.cos((0.5 + 0.008) / 1.008 * np.pi / 2) ** 2 / np.cos(0.008 / 1.008 * np.pi / 2) ** 2
     for found, kept in ((last, 0.0), (noisy, keep)):
         for i, pi in enumerate(PI):

@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,19 +19,23 @@ def draw(index, number):
     return {"value": jax.vmap(one)(index, number)}
 
 
+@pytest.fixture(scope="module", name="every_try")
+def every_try_of_every_sample():
+    """Shape [COUNT, ATTEMPTS]."""
+    index, number = (grid.reshape(-1) for grid in np.indices((COUNT, ATTEMPTS)))
+    return np.asarray(jax.jit(draw)(index, number)["value"]).reshape(COUNT, ATTEMPTS)
+
+
 @pytest.mark.parametrize("at_once", [1, 7, 64])
-def test_each_sample_is_its_first_usable_draw(at_once):
+def test_each_sample_is_its_first_usable_draw(at_once, every_try):
     found = jax.jit(
         functools.partial(
             redraw, draw, lambda drawn: drawn["value"] < 0.4,
             count=COUNT, attempts=ATTEMPTS, at_once=at_once,
         )
     )()  # fmt: skip
-    for index in range(COUNT):
-        tries = [
-            float(draw(jnp.array([index]), jnp.array([number]))["value"][0])
-            for number in range(ATTEMPTS)
-        ]
+    found = jax.device_get(found)
+    for index, tries in enumerate(every_try):
         good = [number for number, value in enumerate(tries) if value < 0.4]
         last = good[0] if good else ATTEMPTS - 1
         assert bool(found.usable[index]) == bool(good)
