@@ -31,6 +31,9 @@ CELLS = np.array(list(itertools.product(range(-5, 6), repeat=3)))
 
 log_density = jax.jit(tangent_density.log_density)
 score = jax.jit(tangent_density.score)
+orbit_log_density = jax.jit(tangent_density.orbit_log_density)
+sample = jax.jit(tangent_density.sample)
+samples = jax.jit(jax.vmap(tangent_density.sample, (0, None, None, None, None)))
 
 
 def mixture_log_density(delta, gram, sigma, dof):
@@ -62,7 +65,7 @@ def oracle(name: str):
     delta, gram, sigma, _ = case(name)
     with jax.enable_x64(True):
         both = jax.value_and_grad(functools.partial(mixture_log_density, dof=GRAMS[name][1]))
-        arrays = [jnp.asarray(a, jnp.float64) for a in (delta, gram, sigma)]
+        arrays = [np.asarray(a, np.float64) for a in (delta, gram, sigma)]
         return [np.asarray(a) for a in jax.jit(jax.vmap(jax.vmap(both)))(*arrays)]
 
 
@@ -77,9 +80,12 @@ def test_density_and_score_are_those_of_the_mixture(name):
     assert not tangent_density.score(*arguments)[~mask].any()
 
 
+slope_of_sum = jax.jit(jax.grad(lambda *args: tangent_density.log_density(*args).sum()))
+
+
 @pytest.mark.parametrize("name", GRAMS)
 def test_single_precision_is_enough(name):
-    arguments = [jnp.asarray(a) for a in case(name)]
+    arguments = case(name)
     value, slope = oracle(name)
     found, gradient = log_density(*arguments), score(*arguments)
     assert found.dtype == gradient.dtype == jnp.float32
@@ -87,8 +93,8 @@ def test_single_precision_is_enough(name):
     # In units of 1/σ, the size of a score where the density is not negligible.
     width = np.asarray(arguments[2])[..., None]
     np.testing.assert_allclose(gradient * width, slope * width, rtol=1e-5, atol=1e-5)
-    taken = jax.jit(jax.grad(lambda d: tangent_density.log_density(d, *arguments[1:]).sum()))
-    np.testing.assert_allclose(taken(arguments[0]) * width, slope * width, rtol=2e-5, atol=2e-5)
+    taken = slope_of_sum(*arguments)
+    np.testing.assert_allclose(taken * width, slope * width, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in GRAMS if GRAMS[name][1]])
@@ -113,7 +119,7 @@ def test_images_left_out_are_less_than_stated(name):
     with jax.enable_x64(True):
         longer = functools.partial(mixture_log_density, sigma=0.5, dof=dof)
         each = jax.jit(jax.vmap(longer, (0, None)))
-        whole = np.asarray(each(jnp.asarray(delta), jnp.asarray(gram, float)))
+        whole = np.asarray(each(delta, np.asarray(gram, float)))
     # The uniform density over one period of the free coordinates is 1.
     assert np.abs(np.exp(found) - np.exp(whole)).max() < 1e-7
 
@@ -137,7 +143,7 @@ def test_what_is_masked_out_changes_nothing():
     delta[~mask], gram[..., 2, :], gram[..., :, 2] = np.nan, np.inf, -7
     np.testing.assert_array_equal(tangent_density.log_density(delta, gram, sigma, mask), expected)
     assert np.isfinite(tangent_density.score(delta, gram, sigma, mask)).all()
-    drawn = tangent_density.sample(jax.random.key(0), *map(jnp.asarray, (delta, gram, sigma, mask)))
+    drawn = sample(jax.random.key(0), delta, gram, sigma, mask)
     np.testing.assert_array_equal(np.isnan(drawn), ~mask)
 
 
@@ -145,10 +151,9 @@ def test_what_is_masked_out_changes_nothing():
 @pytest.mark.parametrize("sigma", [0.01, 0.08])
 def test_samples_have_the_covariance_of_the_inverse_gram(name, sigma, assert_mean):
     gram, dof = GRAMS[name]
-    u0, mask = jnp.array([0.02, 0.5, 0.97]), jnp.arange(3) < dof
-    draw = jax.vmap(tangent_density.sample, (0, None, None, None, None))
+    u0, mask = np.array([0.02, 0.5, 0.97], np.float32), np.arange(3) < dof
     keys = jax.random.split(jax.random.key(5), SAMPLES)
-    u = np.asarray(jax.jit(draw)(keys, u0, jnp.asarray(gram, jnp.float32), sigma, mask))
+    u = np.asarray(samples(keys, u0, np.asarray(gram, np.float32), sigma, mask))
     assert ((u >= 0) & (u < 1)).all()
     np.testing.assert_array_equal(u[:, dof:], np.broadcast_to(u0[dof:], u[:, dof:].shape))
     noise = (u - np.asarray(u0) + 0.5) % 1 - 0.5
@@ -162,10 +167,10 @@ def test_samples_have_the_covariance_of_the_inverse_gram(name, sigma, assert_mea
 def test_wide_samples_follow_the_density(assert_mean):
     """Waves cos 2πm·(u - u0) have the mean exp(-2π² σ² m G⁻¹ m), wrapped or not."""
     gram, sigma = np.array(HEXAGONAL), 0.3
-    u0 = jnp.broadcast_to(jnp.array([0.3, 0.6, 0.9]), (SAMPLES, 3))
-    every = jnp.broadcast_to(jnp.asarray(gram, jnp.float32), (SAMPLES, 3, 3))
-    u = tangent_density.sample(jax.random.key(2), u0, every, sigma, jnp.ones((SAMPLES, 3), bool))
-    delta = np.asarray(u - u0, np.float64)
+    u0 = np.broadcast_to(np.array([0.3, 0.6, 0.9], np.float32), (SAMPLES, 3))
+    every = np.broadcast_to(gram.astype(np.float32), (SAMPLES, 3, 3))
+    u = sample(jax.random.key(2), u0, every, sigma, np.ones((SAMPLES, 3), bool))
+    delta = np.asarray(np.asarray(u) - u0, np.float64)
     for wave in np.array([[1, 0, 0], [1, 1, 0], [1, -1, 0], [0, 0, 1]]):
         decay = np.exp(-2 * (np.pi * sigma) ** 2 * wave @ np.linalg.inv(gram) @ wave)
         assert_mean(np.cos(2 * np.pi * delta @ wave), decay)
@@ -177,11 +182,16 @@ def spglib_operations(group: int):
     return found["rotations"], found["translations"]
 
 
+def room_for(count: int) -> int:
+    """A size for that many points: few sizes are few programs, and most groups are small."""
+    return next(room for room in (9, 17, 49, 97, 193, 385) if room >= count)
+
+
 def differences(group, gram, sigma, points: int = 6):
     """Largest |log q(gx | gx0) - log q(x | x0)| over points and operations, float32 in jit.
 
     Points, their images and what lies between them are computed in float64 (a coordinate of 0.9 in
-    float32 is off by 1e-5 of a width of 0.005), and padded so that all groups are one program.
+    float32 is off by 1e-5 of a width of 0.005), and padded so that all groups are few programs.
     """
     near = lambda delta: delta - np.rint(delta)  # noqa: E731
     rotations, translations = spglib_operations(group)
@@ -190,13 +200,13 @@ def differences(group, gram, sigma, points: int = 6):
     noise = np.linalg.cholesky(np.linalg.inv(family_metric(np.asarray(group))))
     x = (x0 + sigma * rng.normal(size=(points, 3)) @ noise.T) % 1
     moved = [(p @ rotations.transpose(0, 2, 1) + translations[:, None]) % 1 for p in (x, x0)]
-    padded = np.zeros((points, 193, 3), np.float32)
+    padded = np.zeros((points, room_for(1 + len(rotations)), 3), np.float32)
     padded[:, 0] = near(x - x0)
     padded[:, 1 : len(rotations) + 1] = np.swapaxes(near(moved[0] - moved[1]), 0, 1)
     shape = (1, 1, 3, 3)
     value = np.asarray(log_density(
-        jnp.asarray(padded), jnp.asarray(gram, jnp.float32).reshape(shape), jnp.float32(sigma),
-        jnp.ones((1, 1, 3), bool),
+        padded, np.asarray(gram, np.float32).reshape(shape), np.float32(sigma),
+        np.ones((1, 1, 3), bool),
     ))  # fmt: skip
     return np.abs(value[:, 1 : len(rotations) + 1] - value[:, :1]).max()
 
@@ -242,13 +252,13 @@ def test_every_operation_leaves_the_density_on_a_special_position(group):
                 moved.append(coordinates)
                 grams.append(target.T @ metric @ target + np.diag(~mask))
         assert np.allclose(row @ np.linalg.lstsq(row.astype(float), step)[0], step)
-    padded = np.zeros((2 * 192 + 1, 3)), np.tile(np.eye(3), (2 * 192 + 1, 1, 1))
+    room = room_for(len(moved))
+    padded = np.zeros((room, 3)), np.tile(np.eye(3), (room, 1, 1))
     padded[0][: len(moved)], padded[1][: len(grams)] = moved, grams
     for sigma in (0.005, 0.1, 0.3, 0.5):
-        value = log_density(
-            jnp.asarray(sigma * padded[0], jnp.float32), jnp.asarray(padded[1], jnp.float32),
-            jnp.float32(sigma), jnp.asarray(np.broadcast_to(mask, padded[0].shape)),
-        )  # fmt: skip
+        value = np.asarray(log_density(
+            sigma * padded[0], padded[1], np.float32(sigma), np.broadcast_to(mask, padded[0].shape)
+        ))  # fmt: skip
         assert np.abs(value[1 : len(moved)] - value[0]).max() < 1e-5
 
 
@@ -284,7 +294,7 @@ def test_orbit_density_is_the_explicit_sum_and_its_gradient(label):
         return jax.nn.logsumexp(each(linear, shift))
 
     with jax.enable_x64(True):
-        arrays = [jnp.asarray(a, float) for a in (u, u0, maps[0], maps[1], gram)]
+        arrays = [np.asarray(a, float) for a in (u, u0, maps[0], maps[1], gram)]
         expected, gradient = jax.jit(jax.vmap(jax.value_and_grad(explicit)))(*arrays)
     np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(slope, gradient, rtol=1e-5, atol=1e-5)
@@ -294,14 +304,11 @@ def test_orbit_density_is_the_explicit_sum_and_its_gradient(label):
 def test_orbit_density_is_the_same_for_all_names_of_the_same_atoms(label):
     """In float32 and jit; any image of u, any of u0."""
     u, u0, maps, gram, sigma, mask = orbit_arguments(label, 0.2)
-    linear, shift, used = maps
+    linear, shift, _ = maps
     chosen = np.arange(len(u)), np.random.default_rng(0).integers(linear.shape[1], size=len(u))
     turned, turned0 = ((linear[chosen] * p[:, None]).sum(-1) + shift[chosen] for p in (u, u0))
-    single = functools.partial(jnp.asarray, dtype=jnp.float32)
-    rest = (jnp.asarray(linear), single(shift), jnp.asarray(used)), single(gram), single(sigma)
-    evaluate = jax.jit(tangent_density.orbit_log_density)
     expected, *others = (
-        evaluate(single(left), single(right), *rest, jnp.asarray(mask))
+        orbit_log_density(left, right, maps, gram, np.float32(sigma), mask)
         for left, right in ((u, u0), (turned, u0), (u, turned0), (turned, turned0))
     )
     for other in others:
