@@ -67,7 +67,7 @@ def draw(key: Key[jax.Array, ""], logits: Float[jax.Array, "*b c"]) -> Int[jax.A
 
 
 def class_at(
-    level: Float[jax.Array, "*b"], logits: Float[jax.Array, "*b c"]
+    level: Float[jax.Array, "*#b"], logits: Float[jax.Array, "*#b c"]
 ) -> Int[jax.Array, "*b"]:
     """The class where the sums of probabilities pass a level; for uniform levels, a draw.
 

@@ -339,7 +339,8 @@ def step(
     Example:
         >>> process, mask = Discrete("absorbing", 2), jnp.array([True, False])
         >>> logits = jnp.array([[-jnp.inf, 0.0], [0.0, 0.0]])
-        >>> step(process, jax.random.key(0), jnp.array([2, 9]), 1000, 0, logits, mask)
+        >>> compiled = jax.jit(step, static_argnums=0)
+        >>> compiled(process, jax.random.key(0), jnp.array([2, 9]), 1000, 0, logits, mask)
         Array([1, 9], dtype=int32)
     """
     xt = jnp.asarray(xt)
@@ -369,7 +370,8 @@ def hop(
     Example:
         >>> process, mask = Discrete("absorbing", 2), jnp.array([True, False])
         >>> logits = jnp.array([[-jnp.inf, 0.0], [0.0, 0.0]])
-        >>> hop(process, jax.random.key(0), jnp.array([2, 9]), 1000, 0, logits, mask)
+        >>> compiled = jax.jit(hop, static_argnums=0)
+        >>> compiled(process, jax.random.key(0), jnp.array([2, 9]), 1000, 0, logits, mask)
         Array([1, 9], dtype=int32)
     """
     xt, logits = jnp.asarray(xt), jnp.asarray(logits)
@@ -389,7 +391,8 @@ def hop(
     back = jnp.where(consistent, lost * pi, 1)
     stay = jnp.where(consistent, a * (jnp.where(x0 == xt, share, 0) + anew * pi), 0)
     level = of_choice * (stay + back * share + back * anew)
-    new = class_at(of_new, _log_stationary(process, xt.shape))
+    # One row for all entries: XLA takes seconds to work out, while compiling, the sums of many.
+    new = class_at(of_new, _log_stationary(process, (1,) * xt.ndim))
     xs = jnp.where(level < stay, xt, jnp.where(level < stay + back * share, x0, new))
     moves = mask & legal.any(-1)
     if process.kind == "absorbing":

@@ -122,7 +122,7 @@ def test_random_descriptions_are_uniform():
 def test_random_origins_fill_the_polar_axis():
     crystal = random_crystal(np.random.default_rng(6), group=160, sites=1)
     batch = jax.tree.map(lambda leaf: np.stack([leaf] * 4000), crystal)
-    drawn = np.asarray(random_equivalent(jax.random.key(1), batch).free)
+    drawn = np.asarray(jax.jit(random_equivalent)(jax.random.key(1), batch).free)
     assert polar_axes(np.array(160)).tolist() == [False, False, True]
     live = int((crystal.free[0] != 0).sum()) - 1
     counts, _ = np.histogram(drawn[:, 0, live], 10, (0, 1))
