@@ -5,7 +5,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from pyxtal.symmetry import Group
@@ -42,19 +41,21 @@ def of(crystals):
         yield group, [(w, z) for w, z in zip(wyckoff, species, strict=True) if w]
 
 
+def encode(name, wyckoff):
+    return np.asarray(jax.jit(DESCRIPTIONS[name].encode)(wyckoff))
+
+
 def decode(name, crystals, category, coordinates, logits=None):
     given = Given(
-        group=jnp.asarray(crystals.group, jnp.int32),
-        occupied=jnp.asarray(crystals.wyckoff > 0),
-        wyckoff=jnp.zeros(crystals.wyckoff.shape, jnp.int32),
+        group=crystals.group.astype(np.int32),
+        occupied=crystals.wyckoff > 0,
+        wyckoff=np.zeros(crystals.wyckoff.shape, np.int32),
     )
     if logits is None:
-        logits = jnp.zeros((*category.shape, DESCRIPTIONS[name].classes))
+        logits = np.zeros((*category.shape, DESCRIPTIONS[name].classes))
     keys = jax.random.split(jax.random.key(0), len(crystals.group))
     run = jax.jit(DESCRIPTIONS[name].decode)
-    return jax.device_get(
-        run(keys, given, jnp.asarray(category), logits, jnp.asarray(coordinates, jnp.float32))
-    )
+    return jax.device_get(run(keys, given, category, logits, coordinates.astype(np.float32)))
 
 
 def test_census_counts_by_loops():
@@ -97,10 +98,10 @@ def test_marginals_are_the_shares_of_the_sites(name):
         Census(), positions=tuple(np.bincount(1000 * [*ids], minlength=1732)[1:].tolist())
     )
     log_marginal = description.log_marginal(census, np.array([group]))[0, 0]
-    category = np.asarray(description.encode(jnp.asarray(ids)))
+    category = encode(name, ids)
     shares = (category[..., None] == np.arange(description.classes)).mean(0)
     np.testing.assert_allclose(np.exp(log_marginal), shares, atol=1e-3)
-    every = np.asarray(description.encode(jnp.asarray(positions_of(group))))
+    every = encode(name, np.array(positions_of(group)))
     has = (every[..., None] == np.arange(description.classes)).any(0)
     np.testing.assert_array_equal(np.isfinite(log_marginal), has)
 
@@ -109,12 +110,11 @@ def test_marginals_are_the_shares_of_the_sites(name):
 def test_reading_and_answering_are_in_the_same_order(name):
     """The features of the true categories, as logits, are largest at the true categories."""
     description = DESCRIPTIONS[name]
-    category = description.encode(jnp.asarray(CRYSTALS.wyckoff))
-    group = jnp.asarray(CRYSTALS.group)
-    features = description.read(group, category)
+    category = encode(name, CRYSTALS.wyckoff)
+    features = jax.jit(description.read)(CRYSTALS.group, category)
     assert features.shape[-1] == description.features
-    logits = description.answer(group, features)
-    logits = jnp.where(jnp.isfinite(description.log_marginal(Census(), CRYSTALS.group)), logits, -1)
+    logits = jax.jit(description.answer)(CRYSTALS.group, features)
+    logits = np.where(np.isfinite(description.log_marginal(Census(), CRYSTALS.group)), logits, -1)
     occupied = CRYSTALS.wyckoff > 0
     np.testing.assert_array_equal(logits.argmax(-1)[occupied], category[occupied])
 
@@ -125,7 +125,7 @@ def test_decoding_finds_the_crystal_again(name):
     points = (
         CRYSTALS.free if name == "positions" else representative(CRYSTALS.wyckoff, CRYSTALS.free)
     )
-    category = DESCRIPTIONS[name].encode(jnp.asarray(CRYSTALS.wyckoff))
+    category = encode(name, CRYSTALS.wyckoff)
     wyckoff, free = decode(name, CRYSTALS, category, points)
     np.testing.assert_array_equal(wyckoff, CRYSTALS.wyckoff)
     again = dataclasses.replace(CRYSTALS, free=free.astype(float))
@@ -143,7 +143,7 @@ def test_a_position_without_freedom_is_taken_once(name):
     crystals = dataclasses.replace(
         crystals, group=np.full(20, 225), wyckoff=np.full((20, 4), position_id(225, "a"))
     )
-    category = np.asarray(DESCRIPTIONS[name].encode(jnp.asarray(crystals.wyckoff)))
+    category = encode(name, crystals.wyckoff)
     logits = np.full((*category.shape, DESCRIPTIONS[name].classes), -9.0, np.float32)
     logits[..., -1 if name == "axes" else local_index(np.array(position_id(225, "l")))] = 9
     wyckoff, free = decode(
@@ -168,14 +168,15 @@ def test_free_coordinates_do_not_betray_the_position():
     crystals = random_crystals(1000, sites=4, seed=6)
     config = symmcd.fit(symmcd.Config(sites="positions", coordinates="free"), crystals)
     keys = jax.random.split(jax.random.key(0), 1000)
-    state = symmcd._clean(keys, jax.tree.map(jnp.asarray, crystals), config)
+    clean = jax.jit(functools.partial(symmcd._clean, config=config))
+    state = jax.device_get(clean(keys, crystals))
     dead = (crystals.wyckoff > 0)[..., None] & ~free_mask(crystals.wyckoff)
     np.testing.assert_array_equal(
-        np.asarray(state.coordinates)[free_mask(crystals.wyckoff)],
-        np.asarray(jnp.asarray(crystals.free))[free_mask(crystals.wyckoff)],
+        state.coordinates[free_mask(crystals.wyckoff)],
+        crystals.free.astype(np.float32)[free_mask(crystals.wyckoff)],
     )
     noise = 0.1 * np.random.default_rng(0).normal(size=dead.shape)
-    for values in (np.asarray(state.coordinates), state.coordinates + noise):
+    for values in (state.coordinates, state.coordinates + noise):
         waves = np.cos(2 * np.pi * values[dead])
         assert abs(waves.mean()) < 4 * np.sqrt(0.5 / dead.sum())
 
@@ -201,15 +202,14 @@ def test_forbidden_logits_are_minus_infinity():
     """Of elements that are not allowed, and of symmetry elements that the group does not have."""
     config = symmcd.fit(symmcd.Config(network=SiteNetConfig(layers=1, channels=8)), CRYSTALS)
     params = symmcd.init(jax.random.key(0), config)
-    crystals = jax.tree.map(jnp.asarray, CRYSTALS)
-    frame = symmcd._frame_of(crystals, config)
+    frame = jax.jit(functools.partial(symmcd._frame_of, config=config))(CRYSTALS)
     allowed = np.isin(np.arange(1, 119), (3, 8))
     logs = log_of(np.where(allowed, 0.5, 0))
-    frame = dataclasses.replace(frame, log_species=jnp.broadcast_to(logs, (40, 1, 118)))
+    frame = dataclasses.replace(frame, log_species=np.broadcast_to(logs, (40, 1, 118)))
     clean = jax.jit(functools.partial(symmcd._clean, config=config))
-    state = clean(jax.random.split(jax.random.key(0), 40), crystals)
+    state = clean(jax.random.split(jax.random.key(0), 40), CRYSTALS)
     said = jax.jit(functools.partial(symmcd.denoise, config=config))(
-        params, frame, state, jnp.full(40, 500)
+        params, frame, state, np.full(40, 500)
     )
     np.testing.assert_array_equal(
         np.isfinite(said.species), np.broadcast_to(allowed, said.species.shape)
