@@ -14,6 +14,13 @@ def on_device(crystals):
     )
 
 
+def single_precision(crystals):
+    """Likewise as arrays of NumPy, of which parts can be taken without compiling anything."""
+    return jax.tree.map(
+        lambda x: np.asarray(x, np.float32 if x.dtype.kind == "f" else np.int32), crystals
+    )
+
+
 def check_one_and_eight_agree(gradients, params, crystals):
     """Of a function that gives a loss, metrics and gradients: the same on every mesh."""
     (one, _), of_one = gradients(params, jax.random.key(2), on_device(crystals))

@@ -4,9 +4,9 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
@@ -32,7 +32,7 @@ from jaxcrys.recipes.properties import Target, condition, fit_properties, standa
 from jaxcrys.recipes.site_model import FORMULA_SLOTS, unknown_formula
 from jaxcrys.symmetry import lattice_mask
 from tests.crystals import random_crystals
-from tests.devices import on_device
+from tests.devices import single_precision
 from tests.programs import compiled
 
 NETWORK = SetTransformerConfig(layers=1, channels=16, heads=2, dropout=0.0)
@@ -53,12 +53,13 @@ def made():
     values[random.random(values.shape) < 0.25] = np.nan
     config = wyformer.fit(wyformer.Config(network=NETWORK), crystals)
     config = condition(config, NAMES, values)
-    return config, on_device(crystals), values, wyformer.init(jax.random.key(0), config)
+    return config, single_precision(crystals), values, wyformer.init(jax.random.key(0), config)
 
 
 def empty(count, sites=4):
     blank = random_crystals(1, sites=sites, seed=0)
-    return on_device(jax.tree.map(lambda x: np.zeros((count, *x.shape[1:]), x.dtype), blank))
+    blank = single_precision(blank)
+    return jax.tree.map(lambda x: np.zeros((count, *x.shape[1:]), x.dtype), blank)
 
 
 @functools.cache
@@ -102,16 +103,16 @@ def test_share_of_what_is_told():
     """Of 4,000 crystals, within four standard errors; all are hidden together."""
     keys = jax.random.split(jax.random.key(0), 4000)
     hide = functools.partial(tell_some, share=0.7, each=0.6)
-    told = ~np.isnan(jax.vmap(hide)(keys, jnp.ones((4000, 2))))
+    told = ~np.isnan(jax.jit(jax.vmap(hide))(keys, np.ones((4000, 2))))
     for found, share in ((told[:, 0], 0.42), (told.any(-1), 0.7 * 0.84), (told.all(-1), 0.252)):
         assert abs(found.mean() - share) < 4 * np.sqrt(share * (1 - share) / 4000)
 
 
 def test_reading_site_by_site_is_reading_the_sequence(made):
     config, crystals, values, params = made
-    formula = formula_of(crystals, slots=FORMULA_SLOTS)
-    told = jnp.arange(COUNT) % 2 == 0
-    formula = jax.tree.map(lambda part: jnp.where(told[:, None], part, 0), formula)
+    formula = program(formula_of, slots=FORMULA_SLOTS)(crystals)
+    told = np.arange(COUNT) % 2 == 0
+    formula = jax.tree.map(lambda part: np.where(told[:, None], part, 0), formula)
     network, known = config.network, standardise(values, config.properties)
     near = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
     of = functools.partial(compiled, config=network)
@@ -125,7 +126,7 @@ def test_reading_site_by_site_is_reading_the_sequence(made):
         near(of(position_logits)(params, hidden, crystals.group), positions[:, site])
         wyckoff, species = crystals.wyckoff[:, site], crystals.species[:, site]
         near(of(element_logits)(params, hidden, wyckoff), elements[:, site])
-        memory, hidden = of(add_site, sites=4)(params, memory, wyckoff, species, jnp.asarray(site))
+        memory, hidden = of(add_site, sites=4)(params, memory, wyckoff, species, np.asarray(site))
 
 
 def test_what_is_not_known_is_not_read(made):
@@ -175,22 +176,20 @@ def test_samples_come_as_often_as_guided_scores_say(guidance):
     drawn = completed(config, params, count, target, limits, sites=1)
 
     def scores(known):
-        group = jnp.array([1, 2])
-        nothing = jnp.zeros((2, 1), jnp.int32)
+        group = np.array([1, 2])
+        nothing = np.zeros((2, 1), np.int32)
         said = compiled(sequence_logits, network)(
             params, unknown_formula(2), group, nothing, nothing, properties=np.full((2, 1), known)
         )
-        return np.asarray(said[0][:, 1:3]), np.asarray(said[1][:, 0])
+        return np.asarray(said[0])[:, 1:3], np.asarray(said[1])[:, 0]
 
     told, untold = scores((2.5 - 0.5) / 0.5), scores(np.nan)
     weight = guidance or 0.0
     groups = (1 + weight) * told[0][0]  # where nothing is known it says nothing of the group
     positions = (1 + weight) * told[1] - weight * untold[1]
-    sites = jnp.zeros((2, 1), jnp.int32)
-    legal = legal_choices(jnp.array([1, 2]), sites, sites)
-    shares = jax.nn.softmax(groups)[:, None] * jax.nn.softmax(
-        jnp.where(legal, positions, -jnp.inf), axis=-1
-    )
+    sites = np.zeros((2, 1), np.int32)
+    legal = np.asarray(jax.jit(legal_choices)(np.array([1, 2]), sites, sites))
+    shares = softmax(groups)[:, None] * softmax(np.where(legal, positions, -np.inf), axis=-1)
     for row, group in enumerate((1, 2)):
         for local in np.flatnonzero(legal[row]):
             share = float(shares[row, local])
@@ -238,8 +237,8 @@ def test_loss_is_blind_to_padding(made, gradients):
     loss = jax.jit(functools.partial(wyformer.loss, config=config, shape=SHAPE))
     key = jax.random.key(2)
     (plain, metrics), _ = gradients(params, key, crystals, properties=values)
-    nothing = jax.tree.map(jnp.zeros_like, take(crystals, slice(4)))
-    more = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), crystals, nothing)
+    nothing = jax.tree.map(np.zeros_like, take(crystals, slice(4)))
+    more = jax.tree.map(lambda a, b: np.concatenate([a, b]), crystals, nothing)
     with_empty, _ = loss(params, key, more, properties=np.pad(values, ((0, 4), (0, 0))))
     np.testing.assert_allclose(with_empty, plain, rtol=1e-5)
     nan = np.full_like(values, np.nan)
@@ -284,9 +283,9 @@ def test_geometry_may_be_told(made):
     keys = sample_keys(0, np.arange(COUNT))
     draw = program(orbit_flow.sample, config=config, shape=SHAPE)
     near = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4)
-    blank = dataclasses.replace(crystals, lattice=jnp.zeros_like(crystals.lattice))
+    blank = dataclasses.replace(crystals, lattice=np.zeros_like(crystals.lattice))
     nothing, told, guided = (
-        draw(params, keys, blank, target=target).lattice
+        np.asarray(draw(params, keys, blank, target=target).lattice)
         for target in (
             targets(COUNT, np.nan, np.nan),
             Target(values),

@@ -5,9 +5,9 @@ import functools
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
@@ -33,23 +33,26 @@ from jaxcrys.recipes.wyformer import FORMULA_SLOTS, unknown_formula
 from jaxcrys.symmetry.oracles import make_amounts
 from jaxcrys.symmetry.wyckoff import position_slots
 from tests.crystals import random_crystals
-from tests.devices import on_device
+from tests.devices import on_device, single_precision
 from tests.programs import compiled
 
 NETWORK = SetTransformerConfig(layers=2, channels=16, heads=2, species=119)
 SHAPE = CellShape(sites=5, atoms=24, images=4)
+
+read_formula = jax.jit(functools.partial(formula_of, slots=FORMULA_SLOTS))
 
 
 @pytest.fixture(scope="module")
 def made():
     crystals = random_crystals(24, sites=5, seed=3)
     config = wyformer.fit(wyformer.Config(network=NETWORK), crystals)
-    return config, on_device(crystals), wyformer.init(jax.random.key(0), config)
+    return config, single_precision(crystals), wyformer.init(jax.random.key(0), config)
 
 
 def empty(count, sites=5):
     blank = random_crystals(1, sites=sites, seed=0)
-    return on_device(jax.tree.map(lambda x: np.zeros((count, *x.shape[1:]), x.dtype), blank))
+    blank = single_precision(blank)
+    return jax.tree.map(lambda x: np.zeros((count, *x.shape[1:]), x.dtype), blank)
 
 
 def completed(config, params, templates, limits=None, *, seed=0, sites=5):
@@ -61,9 +64,9 @@ def completed(config, params, templates, limits=None, *, seed=0, sites=5):
 def test_reading_site_by_site_is_reading_the_sequence(made):
     """With the memory the network says after each site what it says of the whole sequence."""
     config, crystals, params = made
-    formula = formula_of(crystals, slots=FORMULA_SLOTS)
-    told = jnp.arange(len(crystals.group)) % 2 == 0  # of the others it is not known
-    formula = jax.tree.map(lambda part: jnp.where(told[:, None], part, 0), formula)
+    formula = read_formula(crystals)
+    told = np.arange(len(crystals.group)) % 2 == 0  # of the others it is not known
+    formula = jax.tree.map(lambda part: np.where(told[:, None], part, 0), formula)
     near = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
     of = functools.partial(compiled, config=config.network)
     groups, positions, elements = of(sequence_logits)(
@@ -76,7 +79,7 @@ def test_reading_site_by_site_is_reading_the_sequence(made):
         near(of(position_logits)(params, hidden, crystals.group), positions[:, site])
         wyckoff, species = crystals.wyckoff[:, site], crystals.species[:, site]
         near(of(element_logits)(params, hidden, wyckoff), elements[:, site])
-        memory, hidden = of(add_site, sites=5)(params, memory, wyckoff, species, jnp.asarray(site))
+        memory, hidden = of(add_site, sites=5)(params, memory, wyckoff, species, np.asarray(site))
 
 
 def test_what_follows_does_not_depend_on_the_order(made):
@@ -84,13 +87,13 @@ def test_what_follows_does_not_depend_on_the_order(made):
     three = np.flatnonzero((np.asarray(crystals.wyckoff) > 0).sum(-1) >= 3)
     chosen = take(crystals, three)
     read = compiled(sequence_logits, config.network)
-    formula = formula_of(chosen, slots=FORMULA_SLOTS)
+    formula = read_formula(chosen)
     orders = np.array([[0, 1, 2, 3, 4], [2, 0, 1, 3, 4], [1, 2, 0, 3, 4]])
     scores = [
         read(params, formula, chosen.group, chosen.wyckoff[:, order], chosen.species[:, order])
         for order in orders
     ]
-    scores = [positions[:, 3] for _, positions, _ in scores]
+    scores = [np.asarray(positions)[:, 3] for _, positions, _ in scores]
     for other in scores[1:]:
         np.testing.assert_allclose(other, scores[0], rtol=1e-3, atol=1e-4)
 
@@ -126,9 +129,9 @@ def test_probabilities_of_all_templates_sum_to_one(made):
         if sets is pairs:
             _, scores, _ = read(params, unknown_formula(len(sets)), group, wyckoff, species)
             room = np.pad(wyckoff, ((0, 0), (0, 1))), np.pad(species, ((0, 0), (0, 1)))
-            legal = legal_choices(jnp.asarray(group), *map(jnp.asarray, room))
-            stop = jax.nn.log_softmax(jnp.where(legal, scores[:, 2], -jnp.inf))[:, STOP]
-            logs = logs - np.asarray(stop)
+            legal = np.asarray(jax.jit(legal_choices)(group, *room))
+            scores = np.where(legal, np.asarray(scores)[:, 2], -np.inf)
+            logs = logs - log_softmax(scores, axis=-1)[:, STOP]
         total += np.exp(logs).sum()
     assert total == pytest.approx(1, abs=1e-4)
 
