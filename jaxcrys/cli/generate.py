@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from jaxcrys.cli.relax import check_relaxation, relax_drawn
 from jaxcrys.cli.train import json_object
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import TerminalProgress
@@ -54,6 +55,9 @@ class Command:
         templates_from: a dataset; sample i takes group, positions and elements of its crystal i.
             Or a run of a recipe such as wyformer, which draws them.
         checkpoint: best, latest, or a step.
+        relax: relax what was drawn with this potential, nequix-mp-1 or a .nqx file, into
+            OUT/relaxed, as 'jaxcrys relax' does.
+        hull: by which the relaxed crystals are judged, made by 'jaxcrys hull'.
     """
 
     run_folder: Annotated[Path, tyro.conf.arg(name="run")]
@@ -79,6 +83,8 @@ class Command:
     guidance: float | None = None
     templates_from: Path | None = None
     checkpoint: str = "best"
+    relax: str | None = None
+    hull: Path | None = None
 
     def run(self) -> None:
         """Generate."""
@@ -86,6 +92,7 @@ class Command:
             raise InputError(
                 "--checkpoint", f"must be best, latest or a step, got {self.checkpoint!r}"
             )
+        check_relaxation(self.relax, self.hull)
         model = load_model(self.run_folder, checkpoint=self.checkpoint)
         rows = generate(
             with_settings(model, json_object(self.settings, "--settings")),
@@ -100,6 +107,7 @@ class Command:
         )
         print(summary(rows))
         print(f"written to {self.out}")
+        relax_drawn(self.out, self.relax, self.hull)
 
     def asked(self) -> tuple[Request, ...]:
         """The requests of the file, or the one that the options make."""

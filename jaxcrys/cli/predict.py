@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from jaxcrys.cli.relax import check_relaxation, relax_drawn
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.recipes.model import load_model
@@ -41,6 +42,9 @@ class Command:
         seed: of all random numbers.
         batch_size: crystals that are drawn at a time, fewer of large cells.
         checkpoint: best, latest, or a step.
+        relax: relax the structures with this potential, nequix-mp-1 or a .nqx file, into
+            OUT/relaxed, as 'jaxcrys relax' does; energy_rank orders those of a formula.
+        hull: by which the relaxed structures are judged, made by 'jaxcrys hull'.
     """
 
     run_folder: Annotated[Path, tyro.conf.arg(name="run")]
@@ -58,11 +62,14 @@ class Command:
     seed: int = 0
     batch_size: int = 64
     checkpoint: str = "best"
+    relax: str | None = None
+    hull: Path | None = None
 
     def run(self) -> None:
         """Predict."""
         if not self.formula:
             raise InputError("--formula", "names no formula", "write --formula BaTiO3")
+        check_relaxation(self.relax, self.hull)
         model = load_model(self.run_folder, checkpoint=self.checkpoint)
         sources = Sources(
             drawn=self.drawn,
@@ -87,3 +94,4 @@ class Command:
             shown = [str(row[name]) for name in names if row[name] != OK]
             print("  ".join([f"{text:<9}" for text in shown] + [str(row.get("wyckoff", ""))]))
         print(f"written to {self.out}")
+        relax_drawn(self.out, self.relax, self.hull)

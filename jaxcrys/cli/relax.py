@@ -1,6 +1,7 @@
 """``jaxcrys relax``."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ KEPT = (
     "prototype", "log_prob", "candidate",
 )  # fmt: skip
 """Columns that a set keeps from before it was relaxed."""
+
+
+RELAXED = "relaxed"
+"""Folder in a set of crystals for what became of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +93,30 @@ class Command:
         print(f"written to {self.out}")
 
 
+def check_relaxation(potential: str | None, hull: Path | None) -> None:
+    """Refuse what cannot be relaxed before anything is drawn.
+
+    Raises:
+        InputError: for a potential or a hull that cannot be used.
+    """
+    if potential is None and hull is not None:
+        raise InputError("--hull", "judges relaxed crystals", "say --relax nequix-mp-1 as well")
+    if potential is not None:
+        model = load_potential(potential)
+        scale = Scale(model.name, model.digest, corrections_for(model))
+        make_judge(scale, load_hull(hull) if hull else None)
+
+
+def relax_drawn(folder: Path, potential: str | None, hull: Path | None) -> None:
+    """Relax a set that was just written into a folder inside it, if that was asked for."""
+    if potential is None:
+        return
+    out = folder / RELAXED
+    rows = relax_folder(folder, out, potential=potential, hull=hull, progress=TerminalProgress())
+    print(summary(rows))
+    print(f"written to {out}")
+
+
 def relax_folder(
     source: Path,
     out: Path,
@@ -109,9 +138,11 @@ def relax_folder(
     stands = load_hull(hull) if hull else None
     judge = make_judge(scale, stands, allow_other=allow_other_hull)
     if not (source / CRYSTALS_FILE).exists():
-        prepared = out.parent / f".{out.name}.prepared"
-        prepare([source], out=prepared, progress=progress)
-        source = prepared
+        return _relax_files(
+            source, out, potential=potential, hull=hull, allow_other_hull=allow_other_hull,
+            corrections=corrections, settings=settings, release=release, limit=limit,
+            progress=progress,
+        )  # fmt: skip
     crystals, rows = load_crystals(source), read_rows(source)
     if limit is not None:
         crystals = type(crystals)(**{n: v[:limit] for n, v in vars(crystals).items()})
@@ -130,6 +161,20 @@ def relax_folder(
         more={name: np.array([row[name] for row in rows], object) for name in kept},
         progress=progress,
     )  # fmt: skip
+
+
+def _relax_files(
+    source: Path, out: Path, *, progress: Progress, **options: Any
+) -> list[dict[str, Any]]:
+    """Read files into a dataset beside ``out`` first; what was rejected is listed in ``out``."""
+    prepared = out.parent / f".{out.name}.prepared"
+    found = prepare([source], out=prepared, progress=progress)
+    rows = relax_folder(prepared, out, progress=progress, **options)
+    if found.meta["rejected"]:
+        progress.say(f"{found.meta['rejected']} records could not be used: {out}/rejected.csv")
+        shutil.copyfile(prepared / "rejected.csv", out / "rejected.csv")
+    shutil.rmtree(prepared)
+    return rows
 
 
 def summary(rows: list[dict[str, Any]]) -> str:

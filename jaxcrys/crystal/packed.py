@@ -6,7 +6,6 @@ group and size share one program whose cost is that of their edges.
 Arrays: g crystals, n sites, p images, e edges.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -78,7 +77,7 @@ def room_for(crystals: Sequence[Crystal], edges: Sequence[Edges]) -> Capacity:
         >>> from jaxcrys.crystal import example_crystal
         >>> from jaxcrys.crystal.edges import find_edges
         >>> room_for([example_crystal()], [find_edges(example_crystal(), 4.0)])
-        Capacity(crystals=1, sites=2, images=4, edges=4)
+        Capacity(crystals=1, sites=2, images=2, edges=4)
     """
     return Capacity(
         crystals=len(crystals),
@@ -86,6 +85,9 @@ def room_for(crystals: Sequence[Crystal], edges: Sequence[Edges]) -> Capacity:
         images=sum(len(_images(each)[0]) for each in edges),
         edges=sum(len(each.receiver) for each in edges),
     )
+
+
+_LEAST = {"crystals": 8, "sites": 32, "images": 64, "edges": 256}
 
 
 def fits(need: Capacity, room: Capacity) -> bool:
@@ -99,20 +101,17 @@ def together(first: Capacity, second: Capacity) -> Capacity:
 
 
 def rounded(need: Capacity) -> Capacity:
-    """Sizes of few choices, each a quarter above the one before: few programs for many needs.
+    """Powers of two, and not the smallest: few programs for many needs.
 
     Example:
         >>> rounded(Capacity(crystals=1, sites=9, images=33, edges=700))
-        Capacity(crystals=1, sites=9, images=38, edges=710)
+        Capacity(crystals=8, sites=32, images=64, edges=1024)
     """
-    return Capacity(**{name: _step_up(size) for name, size in vars(need).items()})
 
+    def power(size: int, least: int) -> int:
+        return max(least, 1 << max(size - 1, 0).bit_length())
 
-def _step_up(size: int) -> int:
-    room = 1
-    while room < size:
-        room = math.ceil(room * 1.25)
-    return room
+    return Capacity(**{name: power(size, _LEAST[name]) for name, size in vars(need).items()})
 
 
 def pack(

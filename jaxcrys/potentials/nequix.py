@@ -12,6 +12,7 @@ turned by its operation's rotation, so that the energies are exactly those of th
 Arrays: n sites, p images, e edges, c channels, m = 2l+1 components.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -83,31 +84,40 @@ def paths(inputs: int, outputs: int, degree: int) -> list[tuple[int, int, int]]:
     ]
 
 
-def site_energies(
-    params: Any, packed: Packed, vectors: Float[jax.Array, "e 3"], *, config: NequixConfig
-) -> Float[jax.Array, "n"]:
-    """Energy of one atom of each site, eV."""
-    kind = _kinds(config)[packed.species]
-    distance = jnp.linalg.norm(vectors, axis=-1)
-    radial = bessel(distance, config.cutoff, config.radial)
-    radial = radial * envelope(distance / config.cutoff, order=config.envelope_order)[:, None]
-    seen = Seen(
-        packed=packed,
-        radial=radial,
-        harmonics=spherical_harmonics(vectors / distance[:, None], config.degree),
-        share=packed.alike.astype(radial.dtype)[:, None] / np.sqrt(config.neighbours),
-    )
-    features = {0: jax.nn.one_hot(kind, len(config.elements), dtype=vectors.dtype)[..., None]}
-    first, *middle, last = params["layers"]
-    features = message_layer(first, features, seen, config)
-    if middle:  # of one shape: compiled once
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *middle)
-        features, _ = jax.lax.scan(
-            lambda old, own: (message_layer(own, old, seen, config), None), features, stacked
+@dataclasses.dataclass(frozen=True)
+class SiteEnergies:
+    """The network; equal to others of the same sizes, so that these share their programs.
+
+    Attributes:
+        config: its sizes.
+    """
+
+    config: NequixConfig
+
+    def __call__(
+        self, params: Any, packed: Packed, vectors: Float[jax.Array, "e 3"]
+    ) -> Float[jax.Array, "n"]:
+        """Energy of one atom of each site, eV."""
+        config, kind = self.config, _kinds(self.config)[packed.species]
+        distance = jnp.linalg.norm(vectors, axis=-1)
+        ends = envelope(distance / config.cutoff, order=config.envelope_order)
+        seen = Seen(
+            packed=packed,
+            radial=bessel(distance, config.cutoff, config.radial) * ends[:, None],
+            harmonics=spherical_harmonics(vectors / distance[:, None], config.degree),
+            share=packed.alike.astype(vectors.dtype)[:, None] / np.sqrt(config.neighbours),
         )
-    scalars = message_layer(last, features, seen, config)[0][..., 0]
-    energy = scalars @ params["readout"][:, 0] / np.sqrt(scalars.shape[-1])
-    return energy * config.scale + config.shift + params["atom_energies"][kind]
+        features = {0: jax.nn.one_hot(kind, len(config.elements), dtype=vectors.dtype)[..., None]}
+        first, *middle, last = params["layers"]
+        features = message_layer(first, features, seen, config)
+        if middle:  # of one shape: compiled once
+            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *middle)
+            features, _ = jax.lax.scan(
+                lambda old, own: (message_layer(own, old, seen, config), None), features, stacked
+            )
+        scalars = message_layer(last, features, seen, config)[0][..., 0]
+        energy = scalars @ params["readout"][:, 0] / np.sqrt(scalars.shape[-1])
+        return energy * config.scale + config.shift + params["atom_energies"][kind]
 
 
 @pytree

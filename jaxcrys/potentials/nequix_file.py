@@ -15,7 +15,7 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
 from jaxcrys.potentials.base import Potential
-from jaxcrys.potentials.nequix import NequixConfig, layer_channels, paths, site_energies
+from jaxcrys.potentials.nequix import NequixConfig, SiteEnergies, layer_channels, paths
 
 SUPPORTED = {"index_weights": False, "layer_norm": True}
 """Variants of the architecture that there are weights for."""
@@ -45,7 +45,7 @@ def load_nequix(path: Path | str) -> Potential:
         raise InputError(str(path), "holds more arrays than the network that it describes has")
     return Potential(
         params=params,
-        site_energies=functools.partial(site_energies, config=config),
+        site_energies=SiteEnergies(config),
         cutoff=config.cutoff,
         name=path.stem,
         digest=sha256(path),

@@ -8,7 +8,7 @@ Pairs of negative curvature are left out. When the energy rises a crystal forget
 import jax
 import jax.numpy as jnp
 
-from jaxcrys.core.pytree import pytree
+from jaxcrys.core.pytree import pytree, take
 from jaxcrys.core.typing import Float, Int
 from jaxcrys.crystal.packed import Packed
 from jaxcrys.relaxation.coordinates import Motion, Scale, dot, longest_move, times
@@ -108,25 +108,30 @@ def _towards(
     pairs: Int[jax.Array, "g"],
 ) -> Motion:
     """The inverse Hessian times the slope, by the recursion over the pairs there and back."""
+    step, change = (
+        Motion(sites=sites.swapaxes(0, 1), crystals=cells.swapaxes(0, 1))
+        for sites, cells in (steps, changes)
+    )
+    curvature = jax.vmap(lambda s, y: dot(packed, s, y))(step, change)
+    known = pairs > PAIRS - 1 - jnp.arange(PAIRS)[:, None]
+    rate = jnp.where(known, 1 / (curvature + 1e-30), 0)
 
-    def entry(history: tuple[jax.Array, jax.Array], i: int) -> Motion:
-        return Motion(sites=history[0][:, i], crystals=history[1][:, i])
+    def back(rest: Motion, pair: tuple) -> tuple[Motion, jax.Array]:
+        step, change, rate = pair
+        share = rate * dot(packed, step, rest)
+        return jax.tree.map(jnp.subtract, rest, times(packed, share, change)), share
 
-    known = [pairs > PAIRS - 1 - i for i in range(PAIRS)]
-    curvature = [dot(packed, entry(steps, i), entry(changes, i)) for i in range(PAIRS)]
-    rate = [jnp.where(known[i], 1 / (curvature[i] + 1e-30), 0) for i in range(PAIRS)]
-    shares, rest = [jnp.zeros(())] * PAIRS, slope
-    for i in reversed(range(PAIRS)):
-        shares[i] = rate[i] * dot(packed, entry(steps, i), rest)
-        rest = jax.tree.map(jnp.subtract, rest, times(packed, shares[i], entry(changes, i)))
-    newest = entry(changes, PAIRS - 1)
+    def forth(rest: Motion, pair: tuple) -> tuple[Motion, None]:
+        step, change, rate, share = pair
+        share = share - rate * dot(packed, change, rest)
+        return jax.tree.map(jnp.add, rest, times(packed, share, step)), None
+
+    rest, shares = jax.lax.scan(back, slope, (step, change, rate), reverse=True)
+    newest = take(change, -1)
     softness = jnp.where(
         known[-1], curvature[-1] / (dot(packed, newest, newest) + 1e-30), 1 / STIFFNESS
     )
-    rest = times(packed, softness, rest)
-    for i in range(PAIRS):
-        share = shares[i] - rate[i] * dot(packed, entry(changes, i), rest)
-        rest = jax.tree.map(jnp.add, rest, times(packed, share, entry(steps, i)))
+    rest, _ = jax.lax.scan(forth, times(packed, softness, rest), (step, change, rate, shares))
     return rest
 
 

@@ -110,13 +110,14 @@ def relax(
     """
     settings = settings or WalkSettings()
     _check(settings)
+    walking = dataclasses.replace(potential, digest="", elements=())  # one program for all
     reach = potential.cutoff + settings.skin
     queue = deque(_walker(i, crystal, potential, settings) for i, crystal in enumerate(crystals))
     standard = room or _enough(queue, reach)
     done: dict[int, Relaxed] = {}
     while queue:
         crew, own = _crew(queue, standard, reach)
-        _walk(potential, crew, own, settings)
+        _walk(walking, crew, own, settings)
         for walker in reversed(crew):
             if trajectory:
                 walker.path.append(walker.crystal)

@@ -32,6 +32,12 @@ from jaxcrys.sampling.report import report_rows, write_report
 
 OUTCOME = "outcome"
 
+ASKED = "asked"
+"""Column with the formula that a structure was predicted for."""
+
+SOUND = ("converged", "steps")
+"""Outcomes that leave an energy to compare."""
+
 
 class Columns(Protocol):
     """Further columns for a crystal with its energy per atom (``stability.judge``)."""
@@ -65,7 +71,8 @@ def relax_set(
         release: relax once more without symmetry, and find the group that is left.
         judged: makes further columns of a crystal and its energy.
         judge: what that depends on, for the record.
-        more: columns that the crystals had before.
+        more: columns that the crystals had before; structures with the same formula under
+            ``asked`` are ordered by their energy in ``energy_rank``.
         progress: told how far it is.
 
     Returns:
@@ -101,6 +108,9 @@ def relax_set(
         final = [_with_symmetry(end) for end in let_go]
         for row, end, crystal in zip(columns, let_go, final, strict=True):
             row |= _released(end, crystal, judged)
+    if more and ASKED in more:
+        for row, rank in zip(columns, _energy_ranks(more[ASKED], columns), strict=True):
+            row["energy_rank"] = rank
     batch = stack_crystals(final)
     shown = dict(more or {}) | {
         name: np.array([row.get(name, "") for row in columns], object)
@@ -172,6 +182,19 @@ def _released(end: Relaxed, crystal: Crystal, judged: Columns | None) -> dict[st
         "group_released": int(crystal.group),
     }
     return columns | dict(judged(crystal, end.energy) if judged else {})
+
+
+def _energy_ranks(asked: np.ndarray, columns: Sequence[Mapping[str, Any]]) -> list[int]:
+    """1 for the structure of a formula with the lowest energy, 2 for the next, ..."""
+    energy = [
+        row["energy"] if row[OUTCOME] in SOUND and row["energy"] != "" else np.inf
+        for row in columns
+    ]
+    ranks = np.zeros(len(columns), int)
+    for formula in dict.fromkeys(asked.tolist()):
+        own = np.flatnonzero(asked == formula)
+        ranks[own[np.argsort(np.array(energy)[own], kind="stable")]] = 1 + np.arange(len(own))
+    return ranks.tolist()
 
 
 def _with_symmetry(end: Relaxed) -> Crystal:

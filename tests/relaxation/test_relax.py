@@ -115,7 +115,7 @@ def test_who_else_walks_does_not_matter(crystals, relaxed):
 
 def test_pressure_compresses_until_it_is_met(crystals):
     settings = dataclasses.replace(TIGHT, pressure=0.1)
-    free, pressed = (relax(POTENTIAL, crystals[:1], s)[0] for s in (TIGHT, settings))
+    free, pressed = (relax(POTENTIAL, crystals[:1], s, room=ROOM)[0] for s in (TIGHT, settings))
     sizes = [
         float(volume(matrix_from_coefficients(one.crystal.lattice))) for one in (free, pressed)
     ]
@@ -140,7 +140,9 @@ def test_calculators_of_ase_relax_as_well(crystals, relaxed):
 
 
 def test_energies_fall_along_the_path(crystals):
-    one = relax(POTENTIAL, crystals[3:4], dataclasses.replace(TIGHT, at_once=1), trajectory=True)[0]
+    one = relax(
+        POTENTIAL, crystals[3:4], dataclasses.replace(TIGHT, at_once=1), trajectory=True, room=ROOM
+    )[0]
     assert len(one.path) == one.steps + 1
     energies = []
     for crystal in (crystals[3], *one.path[::4], one.crystal):

@@ -171,3 +171,38 @@ def test_commands_make_a_hull_and_judge_by_it(weights, dataset, tmp_path, capsys
     assert run("relax", [*refused, "--potential", "unheard-of"]) == 2
     assert "no name of nequix-mp-1" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+def test_structures_of_a_formula_are_ordered_by_energy(crystals, tmp_path):
+    more = {"asked": np.array(["A", "B", "A", "B"], object)}
+    rows = relax_set(POTENTIAL, crystals, tmp_path / "out", source="", more=more)
+    for formula in "AB":
+        own = [row for row in rows if row["asked"] == formula]
+        ordered = sorted(own, key=lambda row: row["energy"])
+        assert [row["energy_rank"] for row in ordered] == [1, 2]
+
+
+def test_what_is_generated_can_be_relaxed_at_once(generated_run, weights, tmp_path, capsys):
+    out, relaxed = tmp_path / "out", tmp_path / "out" / "relaxed"
+    drawn = ["--run", str(generated_run), "--num", "2", "--out", str(out)]
+    assert run("generate", [*drawn, "--hull", "hull.json"]) == 2
+    assert "--relax" in capsys.readouterr().err
+    assert run("generate", [*drawn, "--relax", "nothing.nqx"]) == 2
+    assert not out.exists()
+    assert run("generate", [*drawn, "--relax", str(weights)]) == 0
+    assert [row["id"] for row in read_rows(relaxed)] == [row["id"] for row in read_rows(out)]
+    assert run("generate", [*drawn, "--relax", str(weights)]) == 0  # both are there already
+
+
+def test_files_are_read_and_what_is_no_crystal_is_listed(made, weights, tmp_path, capsys):
+    folder, out = tmp_path / "cifs", tmp_path / "out"
+    folder.mkdir()
+    for path in (made[0] / "cif").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "broken.cif").write_text("data_x\n_cell_length_a banana\n", encoding="utf-8")
+    arguments = [str(folder), "--out", str(out), "--steps", "0", "--potential", str(weights)]
+    assert run("relax", arguments) == 0
+    assert "1 records could not be used" in capsys.readouterr().err
+    assert len(read_rows(out)) == 4
+    assert "broken.cif" in (out / "rejected.csv").read_text(encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cifs", "out"]
