@@ -8,7 +8,8 @@ What:     the potential's energies of crystals as they are in TRAIN, with and wi
           which crystals the labels say are on the hull (area under the ROC curve).
 Data:     TRAIN and TEST are datasets with the columns formation_energy_per_atom and e_above_hull.
 Time:     30 to 60 ms a crystal on two CPU cores, and 10 for its correction.
-Expected: mix_20 and 1,000 of mp_20_biternary/test, Nequix-MP-1: see the README.
+Expected: mix_20 (--fit 2000) and 1,000 of mp_20_biternary/test, Nequix-MP-1: mean absolute error
+          66.1 meV/atom raw and 10.3 with the corrections; area under the curve 0.66 and 0.70.
 """
 
 import argparse

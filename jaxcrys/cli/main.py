@@ -92,6 +92,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return INPUT_ERROR
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else error
         print(f"error: {reason}", file=sys.stderr)

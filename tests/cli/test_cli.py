@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -123,6 +124,17 @@ def test_help_loads_no_heavy_library():
     assert "usage: jaxcrys" in finished.stdout
     assert not {"jax", "pymatgen", "numpy", "tyro"} & set(finished.stderr.split())
     assert "jaxcrys" in finished.stderr.split()
+
+
+def test_readers_that_have_seen_enough_are_no_error():
+    """As in ``jaxcrys --help | head``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "jaxcrys", "relax", "--help"]
+    finished = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert finished.stderr == b""
+    assert finished.returncode == 1
 
 
 def options_of(settings: type) -> dict[str, str]:
