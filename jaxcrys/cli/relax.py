@@ -170,8 +170,9 @@ def _relax_files(
     prepared = out.parent / f".{out.name}.prepared"
     found = prepare([source], out=prepared, progress=progress)
     rows = relax_folder(prepared, out, progress=progress, **options)
-    if found.meta["rejected"]:
-        progress.say(f"{found.meta['rejected']} records could not be used: {out}/rejected.csv")
+    if rejected := found.meta["rejected"]:
+        records = "record" if rejected == 1 else "records"
+        progress.say(f"{rejected} {records} could not be used: {out}/rejected.csv")
         shutil.copyfile(prepared / "rejected.csv", out / "rejected.csv")
     shutil.rmtree(prepared)
     return rows

@@ -202,7 +202,7 @@ def test_files_are_read_and_what_is_no_crystal_is_listed(made, weights, tmp_path
     (folder / "broken.cif").write_text("data_x\n_cell_length_a banana\n", encoding="utf-8")
     arguments = [str(folder), "--out", str(out), "--steps", "0", "--potential", str(weights)]
     assert run("relax", arguments) == 0
-    assert "1 records could not be used" in capsys.readouterr().err
+    assert "1 record could not be used" in capsys.readouterr().err
     assert len(read_rows(out)) == 4
     assert "broken.cif" in (out / "rejected.csv").read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cifs", "out"]
