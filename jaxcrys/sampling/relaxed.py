@@ -103,7 +103,7 @@ def relax_set(
     columns = [_columns(*pair, judged) for pair in zip(before, after, strict=True)]
     final = [end.crystal for end in after]
     if release:
-        free = [to_p1(end.crystal) for end in after]
+        free = [to_p1(end.crystal) if end.outcome in SOUND else end.crystal for end in after]
         let_go = _relaxed(potential, free, settings, store.part("p1"), "without symmetry", progress)
         final = [_with_symmetry(end) for end in let_go]
         for row, end, crystal in zip(columns, let_go, final, strict=True):
@@ -168,7 +168,8 @@ def _columns(start: Crystal, end: Relaxed, judged: Columns | None) -> dict[str, 
         "rmsd": _shown(rmsd(start, end.crystal)),
         "swelling": _shown(_size(end.crystal) / _size(start) - 1),
     }
-    return columns | dict(judged(end.crystal, end.energy) if judged else {})
+    sound = end.outcome in SOUND  # of others no library could say anything
+    return columns | dict(judged(end.crystal, end.energy) if judged and sound else {})
 
 
 def _released(end: Relaxed, crystal: Crystal, judged: Columns | None) -> dict[str, Any]:
@@ -181,7 +182,8 @@ def _released(end: Relaxed, crystal: Crystal, judged: Columns | None) -> dict[st
         "stress": _shown(end.stress),
         "group_released": int(crystal.group),
     }
-    return columns | dict(judged(crystal, end.energy) if judged else {})
+    sound = end.outcome in SOUND
+    return columns | dict(judged(crystal, end.energy) if judged and sound else {})
 
 
 def _energy_ranks(asked: np.ndarray, columns: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -199,6 +201,8 @@ def _energy_ranks(asked: np.ndarray, columns: Sequence[Mapping[str, Any]]) -> li
 
 def _with_symmetry(end: Relaxed) -> Crystal:
     """What symmetry atoms have of themselves; none if it cannot be found."""
+    if end.outcome not in SOUND:
+        return end.crystal
     cell = expand(end.crystal, capacity=int(num_atoms(end.crystal)))
     try:
         return from_arrays(cell.lattice, cell.frac, cell.species)

@@ -117,16 +117,13 @@ def make_hull(
     )
 
 
-def above_hull(
-    hull: Hull, composition: Mapping[int, float], energy: float, *, skip: str | None = None
-) -> Above:
+def above_hull(hull: Hull, composition: Mapping[int, float], energy: float) -> Above:
     """How far a formation energy lies above the hull.
 
     Args:
         hull: the entries.
         composition: shares of the elements.
         energy: formation energy, eV per atom, on the hull's scale.
-        skip: name of an entry to leave out: how far the others would be below this one.
 
     Example:
         >>> scale = Scale("some", "", "none")
@@ -142,8 +139,6 @@ def above_hull(
     elements = sorted(composition)
     others = np.delete(np.arange(119), elements)
     inside = np.flatnonzero(~(hull.compositions[:, others] > 0).any(-1))
-    if skip is not None:
-        inside = np.array([i for i in inside if hull.names[i] != skip], int)
     pure = np.eye(len(elements))
     rows = np.concatenate([hull.compositions[inside][:, elements], pure])
     energies = np.concatenate([hull.energies[inside], np.zeros(len(elements))])

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -120,6 +121,25 @@ def test_release_says_which_group_is_left(crystals, tmp_path):
     assert [row["release_outcome"] for row in rows] == ["converged"] * 2
     assert [row["group_released"] for row in rows] == [225, 194]
     assert [row["group_before"] for row in rows] == [225, 194]
+
+
+def test_what_cannot_be_relaxed_is_a_row_without_energies(crystals, tmp_path):
+    """Beside others, with a judge that would stumble over it, and released."""
+    thin = jax.tree.map(np.array, take(crystals, slice(0, 3)))
+    thin.lattice[1, 5] = -40
+    thin.lattice[2, 5] = np.nan
+
+    def judged(crystal, energy):
+        assert np.isfinite(energy)
+        return {"twice": 2 * energy}
+
+    rows = relax_set(
+        POTENTIAL, thin, tmp_path / "out", source="", release=True, judged=judged
+    )  # fmt: skip
+    assert [row["outcome"] for row in rows] == ["converged", "collapsed", "collapsed"]
+    assert [row["energy"] == row["twice"] == "" for row in rows] == [False, True, True]
+    assert rows[0]["status"] == "ok"
+    assert "lattice" in rows[2]["status"]  # no unit cell at all
 
 
 def test_distances_moved_do_not_count_a_drift():

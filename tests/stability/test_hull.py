@@ -77,14 +77,6 @@ def test_missing_elements_are_named_and_nothing_else_is_lost(hull):
     assert columns["missing_elements"] == "Xe"
 
 
-def test_an_entry_may_be_left_out(hull):
-    below = {name: above_hull(hull, row, e) for name, row, e in _entries(hull)}
-    stable = next(name for name, found in below.items() if found.energy > -1e-9 and "-" in name)
-    row, energy = next((row, e) for name, row, e in _entries(hull) if name == stable)
-    assert above_hull(hull, row, energy).energy >= -1e-9
-    assert above_hull(hull, row, energy, skip=stable).energy <= above_hull(hull, row, energy).energy
-
-
 def _entries(hull):
     for name, row, energy in zip(hull.names, hull.compositions, hull.energies, strict=True):
         yield name, {int(z): row[z] for z in np.flatnonzero(row)}, energy
