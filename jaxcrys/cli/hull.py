@@ -14,7 +14,7 @@ from jaxcrys.data.dataset import load_dataset
 from jaxcrys.data.pool import map_chunks
 from jaxcrys.data.prepare import cores
 from jaxcrys.data.properties import read_properties
-from jaxcrys.potentials.base import Potential
+from jaxcrys.potentials.host import AnyPotential
 from jaxcrys.potentials.library import corrections_for, load_potential
 from jaxcrys.relaxation.relax import relax
 from jaxcrys.relaxation.walk import WalkSettings
@@ -42,7 +42,7 @@ class Command:
     Attributes:
         source: a dataset made by 'jaxcrys prepare', or JSON of pymatgen's entries.
         out: file to write.
-        potential: nequix-mp-1, which is fetched once, or a .nqx file.
+        potential: nequix-mp-1, which is fetched once, a .nqx file, or ase:MODULE:CLASS.
         labels: the column with formation energies in eV/atom; 'none' takes the potential's own.
         corrections: MP2020 or none; by default what the potential is known to need.
         fit: of so many crystals, evenly spaced, the energies are computed for the references.
@@ -95,7 +95,7 @@ class Command:
 
 
 def _energies(
-    potential: Potential,
+    potential: AnyPotential,
     crystals: list[Crystal],
     scale: Scale,
     workers: int | None,

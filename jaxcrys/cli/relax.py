@@ -45,7 +45,7 @@ class Command:
     Attributes:
         source: crystals: a generated set, a dataset, or files as 'jaxcrys prepare' reads them.
         out: folder to write, as 'jaxcrys generate' does.
-        potential: nequix-mp-1, which is fetched once, or a .nqx file.
+        potential: nequix-mp-1, which is fetched once, a .nqx file, or ase:MODULE:CLASS.
         hull: a file made by 'jaxcrys hull'.
         allow_other_hull: take a hull that stands on other energies all the same.
         corrections: MP2020 or none; by default what the potential is known to need.
@@ -56,6 +56,7 @@ class Command:
         pressure: GPa.
         fixed_cell: keep the lattice as it is.
         release: relax once more without symmetry, and say which group is left.
+        trajectories: write each step, as extended XYZ with energies.
         limit: relax only so many.
     """
 
@@ -72,6 +73,7 @@ class Command:
     pressure: float = 0.0
     fixed_cell: bool = False
     release: bool = False
+    trajectories: bool = False
     limit: int | None = None
 
     def run(self) -> None:
@@ -87,7 +89,8 @@ class Command:
         rows = relax_folder(
             self.source, self.out, potential=self.potential, hull=self.hull,
             allow_other_hull=self.allow_other_hull, corrections=self.corrections,
-            settings=settings, release=self.release, limit=self.limit, progress=TerminalProgress(),
+            settings=settings, release=self.release, trajectories=self.trajectories,
+            limit=self.limit, progress=TerminalProgress(),
         )  # fmt: skip
         print(summary(rows))
         print(f"written to {self.out}")
@@ -127,6 +130,7 @@ def relax_folder(
     corrections: str | None = None,
     settings: WalkSettings | None = None,
     release: bool = False,
+    trajectories: bool = False,
     limit: int | None = None,
     progress: Progress,
 ) -> list[dict[str, Any]]:
@@ -140,8 +144,8 @@ def relax_folder(
     if not (source / CRYSTALS_FILE).exists():
         return _relax_files(
             source, out, potential=potential, hull=hull, allow_other_hull=allow_other_hull,
-            corrections=corrections, settings=settings, release=release, limit=limit,
-            progress=progress,
+            corrections=corrections, settings=settings, release=release,
+            trajectories=trajectories, limit=limit, progress=progress,
         )  # fmt: skip
     crystals, rows = load_crystals(source), read_rows(source)
     if limit is not None:
@@ -157,7 +161,8 @@ def relax_folder(
     return relax_set(
         model, crystals, out,
         source=f"{source} {sha256(source / CRYSTALS_FILE)} {limit or 'all'}",
-        settings=settings, release=release, judged=judge.columns, judge=described,
+        settings=settings, release=release, trajectories=trajectories,
+        judged=judge.columns, judge=described,
         more={name: np.array([row[name] for row in rows], object) for name in kept},
         progress=progress,
     )  # fmt: skip

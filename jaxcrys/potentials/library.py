@@ -1,10 +1,13 @@
-"""Potentials by name: public weights that are fetched once, and checked."""
+"""Potentials by name: public weights that are fetched once, and checked; calculators of ASE."""
 
+import importlib
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.potentials.base import Potential
+from jaxcrys.potentials.ase_bridge import from_ase
+from jaxcrys.potentials.host import AnyPotential
 from jaxcrys.potentials.nequix_file import load_nequix
 
 _NEQUIX = "https://github.com/atomicarchitects/nequix/raw/{commit}/models/{name}.nqx"
@@ -29,20 +32,31 @@ WEIGHTS = {
 """Potentials that have a name here."""
 
 
-def load_potential(name: str, *, cache: Path | None = None) -> Potential:
+ASE = "ase:"
+"""Before the module and the class of a calculator, as in ase:tblite.ase:TBLite."""
+
+
+def load_potential(name: str, *, cache: Path | None = None) -> AnyPotential:
     """A potential by its name, fetched if it is not there yet, or from a file.
 
     Args:
-        name: one of ``WEIGHTS``, or the path of a ``.nqx`` file.
+        name: one of ``WEIGHTS``, the path of a ``.nqx`` file, or ``ase:MODULE:CLASS`` for a
+            calculator of ASE, which is made without arguments and called on the host.
         cache: folder of fetched weights; that of the user's caches by default.
 
     Raises:
-        InputError: for an unknown name, or weights that cannot be fetched or are damaged.
+        InputError: for an unknown name, weights that cannot be fetched or are damaged, or a
+            calculator that cannot be made or gives no stress.
     """
+    if name.startswith(ASE):
+        return _calculator(name)
     if name not in WEIGHTS:
         if not Path(name).exists():
             known = ", ".join(WEIGHTS)
-            raise InputError("--potential", f"{name} is no file and no name of {known}")
+            raise InputError(
+                "--potential",
+                f"{name} is no file and no name of {known}; calculators are ase:MODULE:CLASS",
+            )
         return load_nequix(name)
     import pooch
 
@@ -60,7 +74,24 @@ def load_potential(name: str, *, cache: Path | None = None) -> Potential:
     return load_nequix(path)
 
 
-def corrections_for(potential: Potential) -> str:
+def _calculator(name: str) -> AnyPotential:
+    module, _, kind = name.removeprefix(ASE).partition(":")
+    try:
+        calculator = getattr(importlib.import_module(module), kind)()
+        able = {"energy", "forces", "stress"} <= set(calculator.implemented_properties)
+    except Exception as error:  # whatever a package raises while it is loaded
+        raise InputError(
+            "--potential", f"{name} cannot be made ({type(error).__name__}: {error})",
+            "give ase:MODULE:CLASS of a calculator that needs no arguments",
+        ) from error  # fmt: skip
+    if not able:
+        raise InputError("--potential", f"{name} gives no energy, forces and stress")
+    package = module.partition(".")[0]
+    sources = packages_distributions().get(package, [])
+    return from_ase(calculator, name=name, digest=" ".join(f"{x} {version(x)}" for x in sources))
+
+
+def corrections_for(potential: AnyPotential) -> str:
     """What must be added to a potential's energies: known by the hash of its weights, else none."""
     schemes = {weights.sha256: weights.corrections for weights in WEIGHTS.values()}
     return schemes.get(potential.digest, "none")

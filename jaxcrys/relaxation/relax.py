@@ -50,18 +50,22 @@ class Relaxed:
         outcome: one of ``walk.OUTCOMES``.
         steps: taken.
         energy: eV per atom, NaN if it has none.
+        start_energy: eV per atom, before the first step.
         force: largest on an atom, eV/Å.
         stress: largest component of stress plus pressure, eV/Å³.
-        path: where it was on the way, if that was asked for.
+        path: where it was at each step, the last of all included, if that was asked for.
+        energies: eV per atom there.
     """
 
     crystal: Crystal
     outcome: str
     steps: int
     energy: float
+    start_energy: float
     force: float
     stress: float
     path: tuple[Crystal, ...] = ()
+    energies: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass
@@ -72,7 +76,7 @@ class _Walker:
     crystal: Crystal
     memory: Memory
     progress: Progress
-    path: list[Crystal]
+    path: list[tuple[Crystal, float]]
     edges: Edges | None = None
 
     @property
@@ -98,7 +102,7 @@ def relax(
         settings: how to walk, and when to stop.
         room: for the crystals that walk at a time; decides the memory, and each has a program of
             its own. By default :func:`standard_room`, or less where all need less.
-        trajectory: keep where each crystal was, every ``settings.at_once`` steps.
+        trajectory: keep where each crystal was, and look at them from outside after each step.
         advance: told of each crystal as it stops.
 
     Returns:
@@ -110,6 +114,8 @@ def relax(
     """
     settings = settings or WalkSettings()
     _check(settings)
+    if trajectory:
+        settings = dataclasses.replace(settings, at_once=1)
     walking = dataclasses.replace(potential, digest="", elements=())  # one program for all
     reach = potential.cutoff + settings.skin
     queue = deque(_walker(i, crystal, potential, settings) for i, crystal in enumerate(crystals))
@@ -117,10 +123,11 @@ def relax(
     done: dict[int, Relaxed] = {}
     while queue:
         crew, own = _crew(queue, standard, reach)
+        places = [walker.crystal for walker in crew]
         _walk(walking, crew, own, settings)
-        for walker in reversed(crew):
-            if trajectory:
-                walker.path.append(walker.crystal)
+        for walker, place in zip(reversed(crew), reversed(places), strict=True):
+            if trajectory:  # the energy is of where a step began
+                walker.path.append((place, walker.progress.energy[0].item()))
             if walker.walking:
                 queue.appendleft(walker)
             else:
@@ -173,6 +180,7 @@ def _walker(
             code=np.array([WALKING if known else UNKNOWN], np.int32),
             steps=np.zeros(1, np.int32),
             size=np.asarray(volume(matrix_from_coefficients(crystal.lattice)), np.float32)[None],
+            start=none,
             energy=none,
             force=none,
             stress=none,
@@ -286,12 +294,15 @@ def _padded(rows: np.ndarray, size: int, value: float = 0) -> np.ndarray:
 
 def _relaxed(walker: _Walker) -> Relaxed:
     progress = jax.tree.map(lambda rows: rows[0].item(), walker.progress)
+    atoms = int(num_atoms(walker.crystal))
     return Relaxed(
         crystal=walker.crystal,
         outcome=OUTCOMES[progress.code],
         steps=progress.steps,
-        energy=progress.energy / int(num_atoms(walker.crystal)),
+        energy=progress.energy / atoms,
+        start_energy=progress.start / atoms,
         force=progress.force,
         stress=progress.stress,
-        path=tuple(walker.path),
+        path=tuple(crystal for crystal, _ in walker.path),
+        energies=tuple(energy / atoms for _, energy in walker.path),
     )

@@ -94,6 +94,7 @@ class Progress:
         code: of ``OUTCOMES``.
         steps: taken so far.
         size: volume at the very beginning, Å³.
+        start: energy at the very beginning, eV; NaN until it has been looked at.
         energy: of the conventional cell where it was last looked at, eV, without p V.
         force: largest on an atom there, eV/Å.
         stress: largest component of stress plus pressure there, eV/Å³.
@@ -102,6 +103,7 @@ class Progress:
     code: Int[Any, "g"]
     steps: Int[Any, "g"]
     size: Float[Any, "g"]
+    start: Float[Any, "g"]
     energy: Float[Any, "g"]
     force: Float[Any, "g"]
     stress: Float[Any, "g"]
@@ -198,6 +200,7 @@ def _judged(
         code=jnp.where(done, before.code, code),
         steps=before.steps,
         size=before.size,
+        start=jnp.where(jnp.isnan(before.start), found.energy, before.start),
         energy=jnp.where(done, before.energy, found.energy),
         force=jnp.where(done, before.force, force),
         stress=jnp.where(done, before.stress, stress),

@@ -5,6 +5,7 @@ relaxation, energies, how far the atoms and the cell moved, and the groups befor
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +30,7 @@ from jaxcrys.relaxation.relax import Relaxed, relax
 from jaxcrys.relaxation.walk import WalkSettings
 from jaxcrys.sampling.generate import digest, finished
 from jaxcrys.sampling.report import report_rows, write_report
+from jaxcrys.sampling.trajectories import path_arrays, path_of, write_trajectories
 
 OUTCOME = "outcome"
 
@@ -55,6 +57,7 @@ def relax_set(
     source: str,
     settings: WalkSettings | None = None,
     release: bool = False,
+    trajectories: bool = False,
     judged: Columns | None = None,
     judge: Mapping[str, Any] | None = None,
     more: Mapping[str, np.ndarray] | None = None,
@@ -69,6 +72,7 @@ def relax_set(
         source: what the crystals are, for the record: a path and a hash.
         settings: how to walk, and when to stop.
         release: relax once more without symmetry, and find the group that is left.
+        trajectories: keep every step of the relaxation with symmetry.
         judged: makes further columns of a crystal and its energy.
         judge: what that depends on, for the record.
         more: columns that the crystals had before; structures with the same formula under
@@ -87,6 +91,7 @@ def relax_set(
         "potential": {"name": potential.name, "sha256": potential.digest},
         "settings": dataclasses.asdict(settings),
         "release": release,
+        "trajectories": trajectories,
         "judge": dict(judge or {}),
         "versions": library_versions(),
     }
@@ -99,12 +104,13 @@ def relax_set(
     count = len(crystals.group)
     progress.say(f"relaxing {count} crystals with {potential.name} [{potential.digest[:8]}]")
     before = [take(crystals, index) for index in range(count)]
-    after = _relaxed(potential, before, settings, store, "relaxing", progress)
+    work = functools.partial(_relaxed, potential, settings=settings, progress=progress)
+    after = work(before, store=store, name="relaxing", trajectories=trajectories)
     columns = [_columns(*pair, judged) for pair in zip(before, after, strict=True)]
     final = [end.crystal for end in after]
     if release:
         free = [to_p1(end.crystal) if end.outcome in SOUND else end.crystal for end in after]
-        let_go = _relaxed(potential, free, settings, store.part("p1"), "without symmetry", progress)
+        let_go = work(free, store=store.part("p1"), name="without symmetry")
         final = [_with_symmetry(end) for end in let_go]
         for row, end, crystal in zip(columns, let_go, final, strict=True):
             row |= _released(end, crystal, judged)
@@ -120,6 +126,8 @@ def relax_set(
         rows = report_rows(batch, more=shown, advance=bar.advance)
     with atomic_path(out) as partial:
         write_report(partial, batch, rows)
+        if trajectories:
+            write_trajectories(partial, after)
         write_json(partial / "run.json", record)
     store.discard()
     return rows
@@ -128,9 +136,11 @@ def relax_set(
 def _relaxed(
     potential: AnyPotential,
     crystals: Sequence[Crystal],
+    *,
     settings: WalkSettings,
     store: ChunkStore,
     name: str,
+    trajectories: bool = False,
     progress: Progress,
 ) -> list[Relaxed]:
     """Relax what the store does not have yet, and keep each result as it comes."""
@@ -140,20 +150,23 @@ def _relaxed(
 
         def keep(number: int, result: Relaxed) -> None:
             numbers = {name: getattr(result, name) for name in _NUMBERS}
-            store.save(missing[number], vars(result.crystal) | numbers)
+            store.save(missing[number], vars(result.crystal) | numbers | path_arrays(result))
             bar.advance()
 
-        relax(potential, [crystals[index] for index in missing], settings, advance=keep)
+        some = [crystals[index] for index in missing]
+        relax(potential, some, settings, trajectory=trajectories, advance=keep)
     return [_load(store, index) for index in range(len(crystals))]
 
 
-_NUMBERS = ("outcome", "steps", "energy", "force", "stress")
+_NUMBERS = ("outcome", "steps", "energy", "start_energy", "force", "stress")
 
 
 def _load(store: ChunkStore, index: int) -> Relaxed:
     arrays = store.load(index)
-    numbers = {name: arrays.pop(name).item() for name in _NUMBERS}
-    return Relaxed(Crystal(**arrays), **numbers)
+    crystal = Crystal(**{field.name: arrays[field.name] for field in dataclasses.fields(Crystal)})
+    path, energies = path_of(crystal, arrays)
+    numbers = {name: arrays[name].item() for name in _NUMBERS}
+    return Relaxed(crystal, **numbers, path=path, energies=energies)
 
 
 def _columns(start: Crystal, end: Relaxed, judged: Columns | None) -> dict[str, Any]:
@@ -161,6 +174,7 @@ def _columns(start: Crystal, end: Relaxed, judged: Columns | None) -> dict[str, 
     columns = {
         OUTCOME: end.outcome,
         "steps": end.steps,
+        "energy_before": _shown(end.start_energy),
         "energy": _shown(end.energy),
         "fmax": _shown(end.force),
         "stress": _shown(end.stress),
@@ -168,8 +182,11 @@ def _columns(start: Crystal, end: Relaxed, judged: Columns | None) -> dict[str, 
         "rmsd": _shown(rmsd(start, end.crystal)),
         "swelling": _shown(_size(end.crystal) / _size(start) - 1),
     }
-    sound = end.outcome in SOUND  # of others no library could say anything
-    return columns | dict(judged(end.crystal, end.energy) if judged and sound else {})
+    if judged is None or end.outcome not in SOUND:  # of others no library could say anything
+        return columns
+    begun = judged(start, end.start_energy)
+    known = {"e_hull_before": begun["e_hull"]} if "e_hull" in begun else {}
+    return columns | known | dict(judged(end.crystal, end.energy))
 
 
 def _released(end: Relaxed, crystal: Crystal, judged: Columns | None) -> dict[str, Any]:

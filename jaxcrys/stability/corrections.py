@@ -36,19 +36,17 @@ def correction(crystal: Crystal) -> float:
     structure = to_structure(crystal)
     symbols = sorted({SYMBOLS[z] for z in np.asarray(crystal.species) if z})
     hubbards = _hubbards(tuple(symbols))
-    entry = ComputedStructureEntry(
-        structure,
-        0.0,
-        parameters={
-            "run_type": "GGA+U" if hubbards else "GGA",
-            "is_hubbard": bool(hubbards),
-            "hubbards": hubbards,
-            "potcar_symbols": [f"PBE {symbol}" for symbol in symbols],
-            "software": "vasp",
-        },
-    )
+    parameters = {
+        "run_type": "GGA+U" if hubbards else "GGA",
+        "is_hubbard": bool(hubbards),
+        "hubbards": hubbards,
+        "potcar_symbols": [f"PBE {symbol}" for symbol in symbols],
+        "software": "vasp",
+    }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of oxidation states that cannot be guessed
+        # Of oxidation states that cannot be guessed, and electronegativities that are not known.
+        warnings.simplefilter("ignore")
+        entry = ComputedStructureEntry(structure, 0.0, parameters=parameters)
         processed = _scheme().process_entry(entry)
     if processed is None:
         return float("nan")

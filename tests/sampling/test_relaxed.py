@@ -5,6 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from ase.io import read
 
 from jaxcrys.cli.main import run
 from jaxcrys.core.errors import InputError
@@ -43,12 +44,17 @@ def crystals():
 @pytest.fixture(scope="module")
 def made(crystals, tmp_path_factory):
     out = tmp_path_factory.mktemp("relaxed") / "out"
-    judged = lambda crystal, energy: {"twice": 2 * energy}  # noqa: E731
+    judged = lambda crystal, energy: {"twice": 2 * energy, "e_hull": energy + 1}  # noqa: E731
     rows = relax_set(
         POTENTIAL, crystals, out, source="here", judged=judged, judge={"hull": None},
         more={"request": np.array([0, 0, 1, 1])},
     )  # fmt: skip
     return out, rows
+
+
+def walked(crystal, **settings):
+    (one,) = relaxation.relax(POTENTIAL, [crystal], WalkSettings(**settings))
+    return one
 
 
 def test_rows_say_what_became_of_each(crystals, made):
@@ -59,6 +65,10 @@ def test_rows_say_what_became_of_each(crystals, made):
         assert row["group"] == row["group_before"] == int(crystals.group[index])
         assert row["fmax"] <= WalkSettings().force
         assert row["twice"] == pytest.approx(2 * row["energy"], abs=1e-4)
+        start = walked(take(crystals, index), steps=0)
+        assert row["energy_before"] == pytest.approx(start.energy, abs=2e-5)
+        assert row["e_hull_before"] == pytest.approx(start.energy + 1, abs=2e-5)
+        assert row["e_hull_before"] >= row["e_hull"]
         assert row["request"] == index // 2
         assert row["swelling"] == pytest.approx(
             np.exp(np.sqrt(3) * (after.lattice[index, 5] - crystals.lattice[index, 5])) - 1,
@@ -86,28 +96,34 @@ def test_an_interrupted_call_goes_on(crystals, made, tmp_path, monkeypatch):
     class Interrupted(Exception):
         pass
 
-    def stops(potential, some, settings, advance):
+    def stops(potential, some, settings, trajectory, advance):
         def once(index, result):
             advance(index, result)
             if index == 1:
                 raise Interrupted
 
-        return relaxation.relax(potential, some, settings, advance=once)
+        return relaxation.relax(potential, some, settings, trajectory=trajectory, advance=once)
 
     asked = []
 
-    def counts(potential, some, settings, advance):
+    def counts(potential, some, settings, trajectory, advance):
         asked.append(len(some))
-        return relaxation.relax(potential, some, settings, advance=advance)
+        return relaxation.relax(potential, some, settings, trajectory=trajectory, advance=advance)
 
     out = tmp_path / "out"
     monkeypatch.setattr(relaxed, "relax", stops)
     with pytest.raises(Interrupted):
-        relax_set(POTENTIAL, crystals, out, source="here")
+        relax_set(POTENTIAL, crystals, out, source="here", trajectories=True)
     assert not out.exists()
     monkeypatch.setattr(relaxed, "relax", counts)
-    rows = relax_set(POTENTIAL, crystals, out, source="here")
+    rows = relax_set(POTENTIAL, crystals, out, source="here", trajectories=True)
     assert 0 < asked[0] < 4
+    for row in rows:  # of those relaxed before the interruption, and of the others
+        frames = read(out / "trajectories" / f"{row['id']}.extxyz", index=":")
+        assert len(frames) == row["steps"] + 1
+        assert str(frames[0].symbols) == str(read(out / "cif" / f"{row['id']}.cif").symbols)
+        ends = [frames[i].get_potential_energy() / len(frames[i]) for i in (0, -1)]
+        assert ends == pytest.approx([row["energy_before"], row["energy"]], abs=1e-5)
     assert [row["energy"] for row in rows] == pytest.approx(
         [row["energy"] for row in made[1]], abs=1e-4
     )
