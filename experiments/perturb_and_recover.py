@@ -12,7 +12,6 @@ Expected: 500 of mp_20_biternary/test with Nequix-MP-1: see the README.
 """
 
 import argparse
-import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -22,13 +21,11 @@ from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal import Crystal, load_crystals, stack_crystals
 from jaxcrys.crystal.convert import detect_group
+from jaxcrys.crystal.disturb import disturb
 from jaxcrys.evaluation import match_structures
-from jaxcrys.geometry.lattice import matrix_from_coefficients
 from jaxcrys.potentials.library import load_potential
 from jaxcrys.relaxation.relax import relax
 from jaxcrys.relaxation.walk import WalkSettings
-from jaxcrys.symmetry.groups import lattice_mask
-from jaxcrys.symmetry.metric import tangent_gram
 from jaxcrys.symmetry.subgroups import is_subgroup
 from jaxcrys.symmetry.wyckoff import free_mask
 
@@ -56,7 +53,9 @@ def main() -> None:
     show("as they are", crystals, known, known)
     for noise in given.noise:
         random = np.random.default_rng(given.seed)
-        disturbed = [disturb(crystal, noise, random) for crystal in crystals]
+        disturbed = [
+            disturb(crystal, random, atoms=noise, lattice=LATTICE_NOISE) for crystal in crystals
+        ]
         before = match_structures(stack_crystals(disturbed), stack_crystals(crystals), workers=2)
         print(f"{noise} Å: {share(before)} match before")
         show(f"{noise} Å", crystals, relaxed(potential, disturbed, settings), known)
@@ -66,21 +65,6 @@ def relaxed(potential, crystals: list[Crystal], settings: WalkSettings):
     """Relax crystals, with a bar."""
     with TerminalProgress().bar("relaxing", total=len(crystals)) as bar:
         return relax(potential, crystals, settings, advance=lambda *_: bar.advance())
-
-
-def disturb(crystal: Crystal, noise: float, random: np.random.Generator) -> Crystal:
-    """A crystal of the same group and positions, elsewhere."""
-    matrix = np.asarray(matrix_from_coefficients(np.asarray(crystal.lattice, float)))
-    shape = (*crystal.wyckoff.shape, 3, 3)
-    gram = np.asarray(tangent_gram(crystal.wyckoff, np.broadcast_to(matrix @ matrix.T, shape)))
-    white = random.normal(size=(*crystal.wyckoff.shape, 3)) * noise
-    step = np.linalg.solve(np.linalg.cholesky(gram).swapaxes(-1, -2), white[..., None])[..., 0]
-    change = random.normal(size=6) * LATTICE_NOISE
-    return dataclasses.replace(
-        crystal,
-        free=np.where(free_mask(crystal.wyckoff), (crystal.free + step) % 1.0, 0),
-        lattice=crystal.lattice + np.where(lattice_mask(crystal.group), change, 0),
-    )
 
 
 def show(name: str, crystals: list[Crystal], found, known) -> None:

@@ -10,7 +10,9 @@ from jaxcrys.cli.relax import check_relaxation, relax_drawn
 from jaxcrys.cli.train import json_object
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import TerminalProgress
+from jaxcrys.potentials.library import load_potential
 from jaxcrys.recipes.model import load_model, with_settings
+from jaxcrys.sampling.energy_guide import EnergyGuide
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.request_file import read_requests
@@ -55,6 +57,11 @@ class Command:
         templates_from: a dataset; sample i takes group, positions and elements of its crystal i.
             Or a run of a recipe such as wyformer, which draws them.
         checkpoint: best, latest, or a step.
+        energy_guidance: a potential, nequix-mp-1, a .nqx file or ase:MODULE:CLASS, that takes what
+            a run of orbit or orbit_flow is heading for down in energy on the way. Costs
+            energy_steps + 1 evaluations of each crystal at each guided step.
+        energy_steps: by which it is taken down at each guided step.
+        guided_since: share of the sampler's steps before the first guided one.
         relax: relax what was drawn with this potential, nequix-mp-1 or a .nqx file, into
             OUT/relaxed, as 'jaxcrys relax' does.
         hull: by which the relaxed crystals are judged, made by 'jaxcrys hull'.
@@ -83,6 +90,9 @@ class Command:
     guidance: float | None = None
     templates_from: Path | None = None
     checkpoint: str = "best"
+    energy_guidance: str | None = None
+    energy_steps: int = 2
+    guided_since: float = 0.6
     relax: str | None = None
     hull: Path | None = None
 
@@ -102,12 +112,20 @@ class Command:
             candidates=self.candidates,
             keep=self.keep,
             clash_steps=self.clash_steps,
+            guide=self.guide(),
             batch_size=self.batch_size,
             progress=TerminalProgress(),
         )
         print(summary(rows))
         print(f"written to {self.out}")
         relax_drawn(self.out, self.relax, self.hull)
+
+    def guide(self) -> EnergyGuide | None:
+        """What guides the sampler."""
+        if self.energy_guidance is None:
+            return None
+        potential = load_potential(self.energy_guidance)
+        return EnergyGuide(potential, self.energy_steps, self.guided_since)
 
     def asked(self) -> tuple[Request, ...]:
         """The requests of the file, or the one that the options make."""

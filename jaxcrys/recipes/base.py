@@ -114,6 +114,29 @@ class Sample(Protocol):
         ...
 
 
+class Journey(NamedTuple):
+    """``sample`` step by step, for those who would correct where it is heading.
+
+    Crystals are drawn by ``begin``, for each index of ``steps`` first ``aim`` and then ``advance``,
+    and ``arrive``. Pure functions, for jit; arguments as those of ``Sample``.
+
+    Attributes:
+        steps: (config) -> how many.
+        begin: (keys, templates, config=) -> the state of the crystals at the start.
+        aim: (params, templates, state, index, config=, shape=, target=) -> what the network says,
+            and the crystals that the state is heading for.
+        advance: (keys, templates, state, index, said, goal, config=) -> the next state; without a
+            ``goal`` as the network says, else on the way to these crystals.
+        arrive: (templates, state, config=) -> the crystals.
+    """
+
+    steps: Callable[[Any], int]
+    begin: Callable[..., Any]
+    aim: Callable[..., tuple[Any, Crystal]]
+    advance: Callable[..., Any]
+    arrive: Callable[..., Crystal]
+
+
 class Complete(Protocol):
     """Templates from nothing, or from a part of them."""
 
@@ -228,6 +251,7 @@ class Recipe(NamedTuple):
             can be asked for.
         geometry_properties: those that ``sample`` can be asked for.
         sample: geometry in given templates; None where they are not needed.
+        journey: the same step by step; None where there is no end to head for.
         complete: templates from nothing; None where they must be given.
         sizes: numbers of sites that ``complete`` draws, where they are known beforehand.
         compose: templates of exactly one formula; host side.
@@ -250,6 +274,7 @@ class Recipe(NamedTuple):
     template_properties: Callable[[Any], tuple[Property, ...]] = lambda config: ()
     geometry_properties: Callable[[Any], tuple[Property, ...]] = lambda config: ()
     sample: Sample | None = None
+    journey: Journey | None = None
     complete: Complete | None = None
     sizes: Sizes | None = None
     compose: Compose | None = None

@@ -9,7 +9,7 @@ of steps.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -21,8 +21,10 @@ from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.processes.site_sequence import Limits
-from jaxcrys.recipes import orbit_flow, wyformer
-from jaxcrys.recipes.base import LogProb, Metrics, Params, Recipe
+from jaxcrys.recipes import flow_sampler, orbit_flow, wyformer
+from jaxcrys.recipes.base import Journey, LogProb, Metrics, Params, Recipe
+from jaxcrys.recipes.flow_model import Answer
+from jaxcrys.recipes.flow_sampler import Underway
 from jaxcrys.recipes.properties import Target, either
 from jaxcrys.recipes.properties import condition as learn_properties
 from jaxcrys.recipes.template_likelihood import MOST_SETS
@@ -131,6 +133,23 @@ def sample(
     )  # fmt: skip
 
 
+def aim(
+    params: Params,
+    templates: Crystal,
+    way: Underway,
+    index: Int[jax.Array, ""],
+    *,
+    config: Config,
+    shape: CellShape,
+    target: Target | None = None,
+) -> tuple[Answer, Crystal]:
+    """Where geometry is heading for."""
+    return flow_sampler.aim(
+        params["geometry"], templates, way, index,
+        config=config.geometry, shape=shape, target=_part(target, config, config.geometry),
+    )  # fmt: skip
+
+
 def complete(
     params: Params,
     keys: Key[jax.Array, "b"],
@@ -203,6 +222,11 @@ def _cost(config: Config) -> Cost:
     return orbit_flow.RECIPE.cost(config.geometry)
 
 
+def _of_geometry(function: Callable) -> Callable:
+    """A function of the geometry's settings as one of both halves'."""
+    return lambda *given, config, **more: function(*given, config=config.geometry, **more)
+
+
 PRESETS = {
     name: Config(
         templates=wyformer.PRESETS[name],
@@ -224,6 +248,13 @@ RECIPE = Recipe(
     template_properties=lambda config: config.templates.properties,
     geometry_properties=lambda config: config.geometry.properties,
     sample=sample,
+    journey=Journey(
+        steps=lambda config: config.geometry.flow.steps,
+        begin=_of_geometry(flow_sampler.begin),
+        aim=aim,
+        advance=_of_geometry(flow_sampler.advance),
+        arrive=_of_geometry(flow_sampler.arrive),
+    ),
     complete=complete,
     compose=compose,
     likelihood=likelihood,

@@ -18,7 +18,6 @@ import jax.numpy as jnp
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import pytree
-from jaxcrys.core.rng import streams
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.primitive import CellShape
@@ -31,25 +30,22 @@ from jaxcrys.nn.backbone import (
 from jaxcrys.nn.cspnet import CSPNetConfig
 from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.processes import flow, unmasking
-from jaxcrys.processes.flow import Flow
 from jaxcrys.recipes import lattice_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.coupling import couple
 from jaxcrys.recipes.factors import (
-    Masks,
     cartesian_changes,
     masks_of,
     mean_over_atoms,
     weighted_loss,
 )
 from jaxcrys.recipes.flow_model import Answer, Config, State, crystal_of, predict
+from jaxcrys.recipes.flow_sampler import JOURNEY, sample, start_of, streams_of
 from jaxcrys.recipes.lattice_prior import to_standard
 from jaxcrys.recipes.properties import (
     Target,
     any_known,
     condition,
-    for_each_reading,
-    guided,
     told_in_training,
     told_values,
     validate_properties,
@@ -120,7 +116,7 @@ def loss(
     """Squared error of the network at a random time for each crystal."""
     batch = crystals.group.shape[0]
     own = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
-    keys = _keys(own)
+    keys = streams_of(own)
     told = told_in_training(own, properties, config)
     time = jax.vmap(flow.draw_time, (None, 0))(config.flow, keys["time"])
     if training and config.substitutions:
@@ -165,82 +161,13 @@ def misfit(
     """
     total = jnp.zeros(crystals.group.shape)
     for number, when in enumerate(MISFIT_TIMES):
-        drawn = _keys(jax.vmap(jax.random.fold_in, (0, None))(keys, number))
+        drawn = streams_of(jax.vmap(jax.random.fold_in, (0, None))(keys, number))
         time = jnp.full(crystals.group.shape, when)
         example = _example(drawn, crystals, time, dataclasses.replace(config, species="given"))
         said = predict(params, crystals, example.state, time, config=config, shape=shape)
         free, _ = _errors(example, said, config)
         total = total + mean_over_atoms(free, crystals)
     return total / len(MISFIT_TIMES)
-
-
-def sample(
-    params: Params,
-    keys: Key[jax.Array, "b"],
-    templates: Crystal,
-    *,
-    config: Config,
-    shape: CellShape,
-    target: Target | None = None,
-) -> Crystal:
-    """Follow the flow from a random start, with the properties of the target if there is one.
-
-    Elements that the templates give are kept; sites with species 0 are filled, which a recipe
-    trained with given species cannot do. A lattice that is given is kept too, one whose free
-    coefficients are all 0 is drawn. ``free`` of the templates is ignored.
-    """
-    masks = masks_of(templates)
-    kept = (masks.lattice & (templates.lattice != 0)).any(-1, keepdims=True)
-    first = _prior(_keys(keys), templates, masks)
-    first = dataclasses.replace(first, lattice=config.lattice_spread * first.lattice)
-    goal = flow.way(
-        first.lattice, to_standard(templates, config.prior), masks.lattice, periodic=False
-    )
-    step = 1 / config.flow.steps
-    told = told_values(target, config)
-    guidance = None if target is None else target.guidance
-
-    def ask(state: State, time: jax.Array) -> Answer:
-        """Velocities at a state; logits as they are."""
-        times = jnp.full(templates.group.shape, time)
-        read = for_each_reading((templates, state, times), guidance)
-        said = predict(params, *read, config=config, shape=shape, told=told)
-        said = guided(said, guidance)
-        return dataclasses.replace(
-            said,
-            lattice=flow.velocity_of(config.flow, said.lattice, time),
-            free=flow.velocity_of(config.flow, said.free, time),
-        )
-
-    def one_step(state: State, index: jax.Array) -> tuple[State, None]:
-        now = index * step
-        velocity = ask(state, now)
-        if config.flow.integrator == "midpoint":
-            half = _move(state, velocity, now, step / 2, masks, haste=0.0)
-            velocity = ask(half, now + step / 2)
-        moved = _move(state, velocity, now, step, masks, haste=config.flow.haste)
-        step_keys = _keys(jax.vmap(jax.random.fold_in, (0, None))(keys, index))
-        if config.flow.churn:
-            moved = _redraw(step_keys, moved, velocity, now + step, step, masks, config.flow)
-        on_way = flow.point(first.lattice, goal, now + step, periodic=False)
-        moved = dataclasses.replace(moved, lattice=jnp.where(kept, on_way, moved.lattice))
-        last = index == config.flow.steps - 1
-        species = jax.vmap(unmasking.reveal, (0, 0, 0, None, None))(
-            step_keys["species"], state.species, velocity.species, step / (1 - now), last
-        )
-        return dataclasses.replace(moved, species=jnp.where(masks.species, species, 0)), None
-
-    state, _ = jax.lax.scan(one_step, first, jnp.arange(config.flow.steps))
-    crystals = crystal_of(templates, state, config)
-    return dataclasses.replace(
-        crystals, lattice=jnp.where(kept, templates.lattice, crystals.lattice)
-    )
-
-
-def _keys(keys: Key[jax.Array, "b"]) -> dict[str, jax.Array]:
-    """For each sample one key for each use of randomness."""
-    names = ("time", "lattice", "free", "species", "known", "substitution")
-    return jax.vmap(lambda key: streams(key, *names))(keys)
 
 
 def _example(
@@ -257,7 +184,7 @@ def _example(
         start_species = jnp.where(given, crystals.species, 0)
         species = jnp.where(given | lifted, crystals.species, 0)
     known = dataclasses.replace(crystals, species=start_species)
-    first = _prior(keys, known, masks)
+    first = start_of(keys, known)
     start, end = couple(crystals, first.free)
     free = flow.way(start, end, masks.free, periodic=True)
     goal = to_standard(known, config.prior)
@@ -288,60 +215,6 @@ def _errors(
     return free, (lattice**2).sum(-1)
 
 
-def _prior(keys: dict[str, jax.Array], crystals: Crystal, masks: Masks) -> State:
-    """Uniform coordinates, normal lattice coefficients, the elements that are given."""
-    free = jax.vmap(lambda key: jax.random.uniform(key, masks.free.shape[1:]))(keys["free"])
-    lattice = jax.vmap(lambda key: jax.random.normal(key, (6,)))(keys["lattice"])
-    return State(
-        lattice=jnp.where(masks.lattice, lattice, 0),
-        free=jnp.where(masks.free, free, 0),
-        species=crystals.species,
-    )
-
-
-def _move(
-    state: State,
-    velocity: Answer,
-    now: jax.Array,
-    step: float,
-    masks: Masks,
-    *,
-    haste: float,
-) -> State:
-    """One step; the coordinates make haste, the lattice does not."""
-    return dataclasses.replace(
-        state,
-        lattice=flow.step(
-            state.lattice, velocity.lattice, now, step, masks.lattice, periodic=False
-        ),
-        free=flow.step(
-            state.free, velocity.free, now, step, masks.free, periodic=True, haste=haste
-        ),
-    )
-
-
-def _redraw(
-    keys: dict[str, jax.Array],
-    state: State,
-    velocity: Answer,
-    now: jax.Array,
-    step: float,
-    masks: Masks,
-    settings: Flow,
-) -> State:
-    """Redraw a part of the start."""
-    start = state.lattice - now * velocity.lattice
-
-    def one(key, x, start, mask, periodic):
-        return flow.redraw(settings, key, x, start, now, step, mask, periodic=periodic)
-
-    lattice = jax.vmap(one, (0, 0, 0, 0, None))(
-        keys["lattice"], state.lattice, start, masks.lattice, False
-    )
-    free = jax.vmap(one, (0, 0, 0, 0, None))(keys["free"], state.free, state.free, masks.free, True)
-    return dataclasses.replace(state, lattice=lattice, free=free)
-
-
 def _generates_species(config: Config) -> bool:
     return config.species == "generated"
 
@@ -369,6 +242,7 @@ RECIPE = Recipe(
     condition=condition,
     geometry_properties=lambda config: config.properties,
     sample=sample,
+    journey=JOURNEY,
     misfit=misfit,
     obeys=frozenset(("lattice", "properties")),
     generates_species=_generates_species,

@@ -41,6 +41,9 @@ its elements; no forces are left, but two atoms have come to lie on each other."
 
 WALKING, CONVERGED, STEPS, NOT_FINITE, EXPLODED, COLLAPSED, UNKNOWN, FUSED = range(len(OUTCOMES))
 
+SOUND = (OUTCOMES[CONVERGED], OUTCOMES[STEPS])
+"""Outcomes that leave a crystal with an energy."""
+
 FUSION = 0.5
 """Å; no two atoms of a crystal are nearer."""
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.base import get_recipe
 from jaxcrys.recipes.model import Model
 from jaxcrys.recipes.properties import Target
+from jaxcrys.sampling.energy_guide import EnergyGuide, sample_guided
 from jaxcrys.sampling.rank import best_first, scores
 
 LARGER_SHAPES = 4
@@ -59,12 +60,20 @@ class Draws:
         candidates: draws for each template, to choose from (``sampling.rank``).
         keep: how many of them are kept, the best first.
         clash_steps: steps by which atoms that are too near each other are moved apart.
+        guide: by whose energies the sampler is guided, if at all.
     """
 
     seed: int = 0
     candidates: int = 1
     keep: int = 1
     clash_steps: int = 0
+    guide: EnergyGuide | None = None
+
+    def described(self) -> dict[str, Any]:
+        """What results depend on, for records."""
+        guide = None if self.guide is None else self.guide.described()
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return own | {"guide": guide}
 
 
 class Drawn(NamedTuple):
@@ -155,17 +164,26 @@ def draw_batch(
     request = np.repeat(batch.indices, candidates)
     number = np.tile(np.arange(candidates), len(batch.indices))
     given = fit_sites(take(templates, request), batch.shape.sites)
-    sampler = _sampler(model.config.recipe, draws.clash_steps)
 
     def draw(
         rows: Crystal, request: np.ndarray, number: np.ndarray, target: Target | None
     ) -> Crystal:
         keys = _keys(draws.seed, request, number)
         rows = jax.tree.map(jnp.asarray, rows)
-        return sampler(
-            model.params, keys, rows,
-            config=model.config.settings, shape=batch.shape, target=target,
-        )  # fmt: skip
+        if draws.guide is None:
+            sampler = _sampler(model.config.recipe)
+            drawn = sampler(
+                model.params, keys, rows,
+                config=model.config.settings, shape=batch.shape, target=target,
+            )  # fmt: skip
+        else:
+            drawn = sample_guided(
+                model, keys, rows, candidates * request + number, draws.guide,
+                shape=batch.shape, target=target,
+            )  # fmt: skip
+        if not draws.clash_steps:
+            return drawn
+        return _apart(drawn, GraphShape(atoms=batch.shape.atoms), steps=draws.clash_steps)
 
     drawn = in_blocks(draw, given, request, number, take(target, request), size=batch.rows)
     score = np.zeros(len(request))
@@ -187,15 +205,11 @@ def _keys(seed: int, request: np.ndarray, number: np.ndarray) -> Key[jax.Array, 
 
 
 @functools.cache
-def _sampler(recipe: str, clash_steps: int) -> Callable[..., Crystal]:
+def _sampler(recipe: str) -> Callable[..., Crystal]:
     """One program from the start to the finished crystals."""
     fill = get_recipe(recipe).sample
     assert fill is not None
+    return jax.jit(fill, static_argnames=("config", "shape"))
 
-    def sample(params, keys, templates, *, config, shape, target):
-        drawn = fill(params, keys, templates, config=config, shape=shape, target=target)
-        if not clash_steps:
-            return drawn
-        return remove_clashes(drawn, GraphShape(atoms=shape.atoms), steps=clash_steps)
 
-    return jax.jit(sample, static_argnames=("config", "shape"))
+_apart = jax.jit(remove_clashes, static_argnames=("shape", "steps"))

@@ -7,7 +7,6 @@ OUT/table.csv            one row for each sample
 OUT/run.json             how they were made
 """
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -29,6 +28,7 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes.model import Model, config_path, load_model, model_to_json
 from jaxcrys.recipes.properties import Target
 from jaxcrys.sampling.draw import Drawn, Draws, draw_batch, make_batches
+from jaxcrys.sampling.energy_guide import EnergyGuide, check_guide
 from jaxcrys.sampling.plan import Plan, Request, Work, make_plan
 from jaxcrys.sampling.report import read_rows, report_rows, write_report
 from jaxcrys.sampling.targets import target_of
@@ -44,6 +44,7 @@ def generate(
     candidates: int = 1,
     keep: int = 1,
     clash_steps: int = 0,
+    guide: EnergyGuide | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
@@ -61,6 +62,7 @@ def generate(
         keep: how many of them; the set then has so many times as many crystals, the best first.
         clash_steps: steps by which atoms that are too near each other are moved apart
             (``crystal.feasibility``).
+        guide: by whose energies the sampler is guided (``sampling.energy_guide``).
         batch_size: samples that are drawn at a time, fewer of large cells.
         progress: told how far it is.
 
@@ -87,7 +89,9 @@ def generate(
         raise InputError("--keep", f"keeps {keep} of {candidates} candidates", "draw more of them")
     if clash_steps < 0:
         raise InputError("--clash-steps", f"must not be negative, got {clash_steps}")
-    draws = Draws(seed=seed, candidates=candidates, keep=keep, clash_steps=clash_steps)
+    if guide is not None:
+        check_guide(guide, model)
+    draws = Draws(seed, candidates, keep, clash_steps, guide)
     record = _record(model, requests=requests, draws=draws, batch_size=batch_size)
     store = ChunkStore(out.parent / f".{out.name}.work", digest(record))
     rows = finished(out, record) if out.exists() else None
@@ -171,7 +175,7 @@ def _record(
     source = functools.cache(_source)  # many requests may name the same
     return {
         "requests": [_described(request, source) for request in requests],
-        **dataclasses.asdict(draws),
+        **draws.described(),
         "batch_size": batch_size,
         "run": str(model.run),
         "checkpoint": {"step": model.step, "sha256": parameter_hash(model)},

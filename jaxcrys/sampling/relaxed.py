@@ -27,7 +27,7 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.geometry.lattice import matrix_from_coefficients, volume
 from jaxcrys.potentials.host import AnyPotential
 from jaxcrys.relaxation.relax import Relaxed, relax
-from jaxcrys.relaxation.walk import WalkSettings
+from jaxcrys.relaxation.walk import SOUND, WalkSettings
 from jaxcrys.sampling.generate import digest, finished
 from jaxcrys.sampling.report import report_rows, write_report
 from jaxcrys.sampling.trajectories import path_arrays, path_of, write_trajectories
@@ -36,9 +36,6 @@ OUTCOME = "outcome"
 
 ASKED = "asked"
 """Column with the formula that a structure was predicted for."""
-
-SOUND = ("converged", "steps")
-"""Outcomes that leave an energy to compare."""
 
 
 class Columns(Protocol):
