@@ -2,13 +2,15 @@
 
     python experiments/formulas.py --run RUN --test TEST [--num 1000] [--k 1 5 20] --out DIR
         [--templates-from RUN] [--drawn 64] [--retrieved 20] [--candidates 4] [--settings JSON]
+        [--relax nequix-mp-1]
 
 What:     gives the formula of each test crystal to ``jaxcrys.sampling.predict`` and looks whether
           one of the k best structures has the true template (the same protostructure), and whether
           one matches the true crystal (StructureMatcher, stol 0.5, ltol 0.3, angle 10): the share,
           its standard error and the mean of the smallest RMSE, of all pairs and of those in which
           both crystals are valid. Beside it, for the same crystals, retrieval alone: the known
-          crystals with the most similar elements, with their own geometry.
+          crystals with the most similar elements, with their own geometry. With --relax the
+          predictions are relaxed as well, and ordered by their energy.
 Data:     RUN is a run of orbit (``jaxcrys join``), or one of a recipe of geometry beside
           --templates-from; with --drawn 0 the templates are only those of the training set.
 Expected: see README, 'Structure prediction from the formula alone'.
@@ -24,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcrys.cli.relax import relax_folder
 from jaxcrys.cli.train import json_object
 from jaxcrys.core.files import write_json
 from jaxcrys.core.progress import TerminalProgress
@@ -58,6 +61,7 @@ def main() -> None:
     parser.add_argument("--settings", default="{}", help="JSON of changes for sampling")
     parser.add_argument("--checkpoint", default="best")
     parser.add_argument("--no-baseline", action="store_true")
+    parser.add_argument("--relax", help="a potential")
     given = parser.parse_args()
     progress = TerminalProgress()
 
@@ -90,7 +94,18 @@ def main() -> None:
     table = read_rows(given.out / "predicted")
     owner = np.array([int(row["request"]) for row in table])
     results["predicted"] = score(load_crystals(given.out / "predicted"), owner, references, given.k)
-    print("predicted", json.dumps(results["predicted"], indent=2))
+    print("predicted", json.dumps(results["predicted"], indent=2), flush=True)
+    if given.relax:
+        relaxed = given.out / "relaxed"
+        table = relax_folder(
+            given.out / "predicted", relaxed, potential=given.relax, progress=progress
+        )
+        crystals = load_crystals(relaxed)
+        by_energy = np.lexsort(([int(row["energy_rank"]) for row in table], owner))
+        for name, order in (("score", np.arange(len(table))), ("energy", by_energy)):
+            found = score(take(crystals, order), owner[order], references, given.k)
+            results[f"relaxed, by {name}"] = found
+            print(f"relaxed, by {name}", json.dumps(found, indent=2), flush=True)
     write_json(given.out / "results.json", results)
 
 

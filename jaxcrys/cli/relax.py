@@ -189,7 +189,13 @@ def summary(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         outcomes[row[OUTCOME]] = outcomes.get(row[OUTCOME], 0) + 1
     lines = [", ".join(f"{count} {name}" for name, count in outcomes.items())]
-    units = {"steps": "", "energy": " eV/atom", "rmsd": " Å", "e_hull": " eV/atom"}
+    units = {
+        "steps": "",
+        "energy": " eV/atom",
+        "rmsd": " Å",
+        "e_hull_before": " eV/atom",
+        "e_hull": " eV/atom",
+    }
     numbers = {
         name: np.array([float(row[name]) for row in rows if row.get(name) not in (None, "")])
         for name in units
@@ -198,8 +204,11 @@ def summary(rows: list[dict[str, Any]]) -> str:
         values = numbers[name]
         if len(values):
             lines.append(f"{name}: median {np.median(values):.3f}, mean {values.mean():.3f}{unit}")
-    above = numbers["e_hull"]
-    if len(above):
-        shares = (f"{(above <= cut).mean():.1%} at {cut} eV/atom or less" for cut in (0.0, 0.1))
-        lines.append(f"above the hull: {', '.join(shares)} ({len(above)} of {len(rows)} known)")
+    for name, when in (("e_hull_before", "before"), ("e_hull", "after")):
+        above = numbers[name]
+        if len(above):
+            shares = (f"{(above <= cut).mean():.1%} at {cut} eV/atom or less" for cut in (0.0, 0.1))
+            lines.append(
+                f"above the hull {when}: {', '.join(shares)} ({len(above)} of {len(rows)} known)"
+            )
     return "\n".join(lines)
