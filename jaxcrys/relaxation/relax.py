@@ -40,6 +40,9 @@ from jaxcrys.symmetry.wyckoff import free_mask
 EDGES = 4096
 """Room for so many edges at a time; accelerators have use for more."""
 
+STRAGGLING = 100
+"""Steps that are many."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Relaxed:
@@ -123,6 +126,7 @@ def relax(
     done: dict[int, Relaxed] = {}
     while queue:
         crew, own = _crew(queue, standard, reach)
+        own = own if queue else _less_for_stragglers(crew, own)
         places = [walker.crystal for walker in crew]
         _walk(walking, crew, own, settings)
         for walker, place in zip(reversed(crew), reversed(places), strict=True):
@@ -212,6 +216,19 @@ def _crew(
             need = more
         crew.append(queue.popleft())
     return crew, room
+
+
+def _less_for_stragglers(crew: list[_Walker], room: Capacity) -> Capacity:
+    """An eighth of the room, if the last crystals fit there and have long been under way.
+
+    They may go on for hundreds of steps, each of which costs the room; for others compiling another
+    program would take longer than what is left to do.
+    """
+    small = Capacity(**{name: max(size // 8, 1) for name, size in vars(room).items()})
+    walking = [(each, each.edges) for each in crew if each.edges is not None]
+    long = all(int(each.progress.steps[0]) >= STRAGGLING for each, _ in walking)
+    crystals, edges = [each.crystal for each, _ in walking], [edges for _, edges in walking]
+    return small if long and fits(room_for(crystals, edges), small) else room
 
 
 def _enough(queue: deque[_Walker], reach: float) -> Capacity:

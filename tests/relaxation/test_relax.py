@@ -18,6 +18,7 @@ from jaxcrys.geometry.lattice import matrix_from_coefficients, volume
 from jaxcrys.potentials.ase_bridge import from_ase
 from jaxcrys.potentials.host import HostPotential
 from jaxcrys.potentials.lennard_jones import lennard_jones
+from jaxcrys.relaxation import relax as relaxation
 from jaxcrys.relaxation.relax import relax
 from jaxcrys.relaxation.walk import MINIMISERS, OUTCOMES, WalkSettings
 from jaxcrys.symmetry.groups import lattice_mask
@@ -121,6 +122,25 @@ def test_pressure_compresses_until_it_is_met(crystals):
     ]
     assert sizes[1] < 0.99 * sizes[0]
     np.testing.assert_allclose(judged(pressed.crystal).get_stress()[:3], -0.1, atol=1e-3)
+
+
+def test_stragglers_walk_in_less_room(crystals, relaxed, monkeypatch):
+    """The last ones on their way, in a room of another size, arrive where they would have."""
+    rooms = []
+
+    def walk(potential, packed, *rest, **settings):
+        rooms.append(len(packed.receiver))
+        return walking(potential, packed, *rest, **settings)
+
+    walking = relaxation.walk
+    monkeypatch.setattr(relaxation, "walk", walk)
+    monkeypatch.setattr(relaxation, "STRAGGLING", 1)
+    large = Capacity(crystals=8, sites=64, images=480, edges=8 * ROOM.edges)
+    settings = dataclasses.replace(TIGHT, at_once=5)
+    (one,) = relax(POTENTIAL, crystals[3:4], settings, room=large)
+    assert one.outcome == "converged"
+    assert one.energy == pytest.approx(relaxed[3].energy, abs=1e-4)
+    assert (rooms[0], rooms[-1]) == (large.edges, ROOM.edges)
 
 
 def test_a_fixed_cell_stays(crystals, relaxed):
