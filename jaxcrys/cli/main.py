@@ -18,6 +18,7 @@ COMMANDS = {
     "generate": "draw new crystals from a trained run",
     "predict": "propose the structures of a formula",
     "relax": "relax crystals with a potential, their symmetry kept",
+    "evaluate": "score a set of crystals, whoever generated it",
     "hull": "make a convex hull, to judge energies by",
 }
 

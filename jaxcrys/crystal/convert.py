@@ -89,6 +89,13 @@ def from_structure(structure: "Structure", **settings: Any) -> Crystal:
     return from_arrays(*raw_from_structure(structure), **settings)
 
 
+def structure_from_raw(cell: RawCell) -> "Structure":
+    """A cell as a pymatgen structure."""
+    from pymatgen.core import Structure
+
+    return Structure(cell.lattice, cell.numbers.tolist(), cell.frac)
+
+
 def raw_from_structure(structure: "Structure") -> RawCell:
     """Lattice, coordinates and atomic numbers of an ordered pymatgen structure."""
     from pymatgen.core import DummySpecies

@@ -7,8 +7,8 @@ import numpy as np
 
 from jaxcrys.core.elements import SYMBOLS, reduced_formula
 from jaxcrys.crystal.expand import expand, num_atoms
+from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.geometry.lattice import volume
 from jaxcrys.geometry.periodic import shortest_distance
 from jaxcrys.symmetry.groups import lattice_mask
 from jaxcrys.symmetry.wyckoff import degrees_of_freedom, multiplicity, position_label
@@ -68,6 +68,19 @@ def total_dof(crystal: Crystal) -> int:
     return int(coordinates + lattice_mask(np.asarray(crystal.group)).sum())
 
 
+def density(cell: RawCell) -> float:
+    """Mass per volume in g/cm³.
+
+    Example:
+        >>> round(density(RawCell(3 * np.eye(3), np.zeros((1, 3)), np.array([84]))), 2)
+        12.85
+    """
+    from ase.data import atomic_masses
+
+    size = abs(float(np.linalg.det(cell.lattice)))
+    return float(atomic_masses[np.asarray(cell.numbers)].sum() / size * GRAMS_PER_CM3)
+
+
 def describe(crystal: Crystal) -> dict[str, Any]:
     """Formula, size, template and geometry of one crystal.
 
@@ -81,15 +94,13 @@ def describe(crystal: Crystal) -> dict[str, Any]:
         >>> row["formula"], row["atoms"], row["shortest_distance"], row["density"]
         ('NaCl', 8, 2.82, 2.1636)
     """
-    from ase.data import atomic_masses
-
     cell = expand(crystal, capacity=int(num_atoms(crystal)))
-    mass = atomic_masses[cell.species].sum()
+    weight = density(RawCell(*map(np.asarray, (cell.lattice, cell.frac, cell.species))))
     return {
         "formula": formula(crystal),
         "atoms": len(cell.species),
         "wyckoff": wyckoff_string(crystal),
         "dof": total_dof(crystal),
         "shortest_distance": round(float(shortest_distance(cell.frac, cell.lattice, cell.mask)), 4),
-        "density": round(float(mass / volume(cell.lattice) * GRAMS_PER_CM3), 4),
+        "density": round(weight, 4),
     }

@@ -4,6 +4,7 @@ from jaxcrys.core.errors import InputError
 
 REASONS = {
     "unreadable": "the text or record could not be parsed",
+    "too_large": "the text is longer than any crystal needs",
     "several_structures": "a text holds more than one structure",
     "no_atoms": "there are no atoms",
     "not_finite": "a coordinate or lattice entry is NaN or infinite",

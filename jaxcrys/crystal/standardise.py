@@ -72,6 +72,21 @@ def find_group(cell: RawCell, *, symprec: float = SYMPREC) -> int:
         raise Rejection("no_symmetry", f"spglib found no symmetry ({error})") from error
 
 
+def equivalent_atoms(cell: RawCell, *, symprec: float) -> Int[np.ndarray, "n"]:
+    """For each atom the first that symmetry maps onto it; itself where no symmetry is found.
+
+    Example:
+        >>> cell = RawCell(4 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array([3, 3]))
+        >>> equivalent_atoms(cell, symprec=1e-4)
+        array([0, 0])
+    """
+    try:
+        found = _spglib_dataset(cell, symprec)
+    except Exception:
+        return np.arange(len(cell.numbers))
+    return np.asarray(found.crystallographic_orbits).astype(int)
+
+
 def engine_version(engine: str) -> str:
     """Name and version of an engine, such as ``spglib 2.8.0``."""
     return f"{engine} {metadata.version(engine)}"

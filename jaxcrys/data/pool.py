@@ -24,8 +24,8 @@ from unittest import mock
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-SECONDS_PER_ITEM = 60
-"""An item that takes longer hangs; its worker is ended."""
+SECONDS_PER_ITEM = 60.0
+"""By default."""
 
 BYTES_PER_WORKER = 8 * 2**30
 """A worker that needs more memory is ended (on Linux), before it takes that of others."""
@@ -37,6 +37,7 @@ def map_chunks(
     *,
     workers: int,
     lost: Callable[[Item], Result],
+    seconds: float = SECONDS_PER_ITEM,
 ) -> Iterator[tuple[int, list[Result]]]:
     """Yield the number and the results of each chunk, in the order of the chunks.
 
@@ -48,6 +49,7 @@ def map_chunks(
         chunks: numbered lists of items, read as they are needed.
         workers: number of processes.
         lost: makes the result of an item that kills its worker.
+        seconds: an item that takes longer hangs; its worker is ended.
 
     Example:
         >>> chunks = [(0, [-1, 2]), (1, [-3])]
@@ -64,13 +66,13 @@ def map_chunks(
 
         def alone(item: Item) -> Result:
             try:
-                return single.submit(function, [item]).result()[0]
+                return single.submit(function, [item], seconds).result()[0]
             except BrokenProcessPool:
                 return lost(item)
 
         under_way: deque[tuple[int, list[Item], Future]] = deque()
         for number, items in chunks:
-            under_way.append((number, items, pool.submit(function, items)))
+            under_way.append((number, items, pool.submit(function, items, seconds)))
             if len(under_way) > 2 * workers:
                 yield finish(*under_way.popleft())
         while under_way:
@@ -95,16 +97,16 @@ class _Pool:
     ) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def submit(self, function: Callable[[Any], Any], items: list[Any]) -> Future:
+    def submit(self, function: Callable[[Any], Any], items: list[Any], seconds: float) -> Future:
         # Processes start within submit, and would import the main module that they see.
         main = mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")})
         with main, _interrupts_held_back():
             try:
-                return self._executor.submit(_run, function, items)
+                return self._executor.submit(run_items, function, items, seconds)
             except BrokenProcessPool:
                 self._executor.shutdown(wait=True)
                 self._executor = self._start()
-                return self._executor.submit(_run, function, items)
+                return self._executor.submit(run_items, function, items, seconds)
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -145,10 +147,13 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _run(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+def run_items(
+    function: Callable[[Item], Result], items: list[Item], seconds: float = SECONDS_PER_ITEM
+) -> list[Result]:
+    """Results of some items; the process ends if one of them takes too long."""
     results = []
     for item in items:
-        faulthandler.dump_traceback_later(SECONDS_PER_ITEM, exit=True)
+        faulthandler.dump_traceback_later(seconds, exit=True)
         results.append(function(item))
     faulthandler.cancel_dump_traceback_later()
     return results

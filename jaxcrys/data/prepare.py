@@ -129,13 +129,13 @@ def _recipe(paths: list[Path], settings: Settings, limit: int | None) -> dict[st
     """All that the result depends on."""
     libraries = ["jaxcrys", "numpy", "gemmi", "pymatgen", settings.engine, settings.compare]
     return {
-        "sources": [{"name": path.name, "sha256": _hash_of(path)} for path in paths],
+        "sources": [{"name": path.name, "sha256": hash_of(path)} for path in paths],
         "settings": settings._asdict() | {"limit": limit},
         "versions": {name: metadata.version(name) for name in libraries if name},
     }
 
 
-def _hash_of(path: Path) -> str:
+def hash_of(path: Path) -> str:
     """SHA-256 of a file, or of the names and contents of a folder's files."""
     if not path.exists():
         raise InputError(str(path), "does not exist")

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from jaxcrys.core.pytree import take
-from jaxcrys.crystal.convert import to_structure
-from jaxcrys.crystal.expand import num_atoms
-from jaxcrys.crystal.raw import plane_spacings
+from jaxcrys.crystal.convert import structure_from_raw
+from jaxcrys.crystal.raw import RawCell, plane_spacings
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.pool import map_chunks
-from jaxcrys.geometry.lattice import matrix_from_coefficients, volume
+from jaxcrys.evaluation.validity import as_cell
 
 THINNEST = 0.5
 """Å between two faces of a cell; those of MP-20 are at least four times as thick."""
@@ -84,9 +83,23 @@ def match_structures(
 
 def _match(pair: tuple[Crystal, Crystal, MatchSettings]) -> float | None:
     predicted, reference, settings = pair
+    return match_cells(as_cell(predicted), as_cell(reference), settings)
+
+
+def match_cells(
+    predicted: RawCell, reference: RawCell, settings: MatchSettings | None = None
+) -> float | None:
+    """RMSE of one cell against another, None where they do not match.
+
+    Example:
+        >>> cell = RawCell(4 * np.eye(3), np.zeros((1, 3)), np.array([84]))
+        >>> match_cells(cell, cell._replace(lattice=4.1 * np.eye(3)))
+        0.0
+    """
     if _collapsed(predicted, reference):
         return None
-    distances = _matcher(settings).get_rms_dist(to_structure(predicted), to_structure(reference))
+    first, second = structure_from_raw(predicted), structure_from_raw(reference)
+    distances = _matcher(settings or MatchSettings()).get_rms_dist(first, second)
     return None if distances is None else float(distances[0])
 
 
@@ -97,17 +110,17 @@ def _matcher(settings: MatchSettings) -> Any:
     return StructureMatcher(**dataclasses.asdict(settings))
 
 
-def _collapsed(predicted: Crystal, reference: Crystal) -> bool:
+def _collapsed(predicted: RawCell, reference: RawCell) -> bool:
     """Whether a cell is too thin for any match, once it has the reference's volume per atom."""
-    cells = [
-        matrix_from_coefficients(np.asarray(c.lattice, np.float64)) for c in (predicted, reference)
+    if not np.isfinite(predicted.lattice).all():
+        return True
+    sizes = [
+        abs(float(np.linalg.det(cell.lattice))) / len(cell.numbers)
+        for cell in (predicted, reference)
     ]
-    if not np.isfinite(cells[0]).all():
+    if not np.isfinite(sizes[0]) or sizes[0] <= 0:
         return True
-    volumes = [volume(m) / num_atoms(c) for m, c in zip(cells, (predicted, reference), strict=True)]
-    if not np.isfinite(volumes[0]) or volumes[0] <= 0:
-        return True
-    scaled = np.asarray(cells[0] * np.cbrt(volumes[1] / volumes[0]))
+    scaled = predicted.lattice * np.cbrt(sizes[1] / sizes[0])
     return bool(plane_spacings(scaled).min() < THINNEST)
 
 

@@ -6,25 +6,34 @@ metals always valid. About a tenth of real crystals fail them.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxcrys.core.elements import SYMBOLS, parse_formula
+from jaxcrys.core.elements import SYMBOLS, parse_formula, reduced_formula
 from jaxcrys.core.errors import InputError
-from jaxcrys.crystal.describe import formula
-from jaxcrys.crystal.expand import expand, num_atoms
+from jaxcrys.crystal.convert import cell_and_labels
+from jaxcrys.crystal.describe import density
 from jaxcrys.crystal.feasibility import least_distance
+from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.geometry.lattice import volume
-from jaxcrys.geometry.periodic import pairwise_distances, shortest_distance
+from jaxcrys.geometry.periodic import pairwise_distances
 
 MIN_DISTANCE = 0.5
 MIN_VOLUME = 0.1
 
+DENSITIES = (0.01, 25.0)
+ATOMS_PER_VOLUME = (1e-5, 0.5)
+LENGTHS = (1.0, 100.0)
+LEAST_VOLUME = 1.0
 
-def structure_valid(crystal: Crystal) -> bool:
+MOST_ELEMENTS = 7
+"""Of compositions that smact, which tries all combinations of states, is asked about."""
+
+
+def structure_valid(crystal: Crystal | RawCell) -> bool:
     """No two atoms closer than 0.5 Å, and a volume of at least 0.1 Å^3.
 
     Example:
@@ -32,14 +41,13 @@ def structure_valid(crystal: Crystal) -> bool:
         >>> structure_valid(example_crystal())
         True
     """
-    cell = expand(crystal, capacity=int(num_atoms(crystal)))
-    if not np.isfinite(cell.lattice).all() or not np.isfinite(cell.frac).all():
+    cell = as_cell(crystal)
+    if not _has_volume(cell):
         return False
-    distance = shortest_distance(cell.frac, cell.lattice, cell.mask)
-    return bool(distance >= MIN_DISTANCE and volume(cell.lattice) >= MIN_VOLUME)
+    return bool(pairwise_distances(cell.frac, cell.lattice).min() >= MIN_DISTANCE)
 
 
-def distances_plausible(crystal: Crystal) -> bool:
+def distances_plausible(crystal: Crystal | RawCell) -> bool:
     """No two atoms closer than ½ (0.7 Å + R_i + R_j), with atomic radii R.
 
     The distance rule of LeMat-GenBench (Siron et al. 2025); lattice translations of an atom count
@@ -50,26 +58,60 @@ def distances_plausible(crystal: Crystal) -> bool:
         >>> distances_plausible(example_crystal())
         True
     """
-    cell = expand(crystal, capacity=int(num_atoms(crystal)))
-    if not np.isfinite(cell.lattice).all() or not np.isfinite(cell.frac).all():
+    cell = as_cell(crystal)
+    if not _has_volume(cell):
         return False
-    if volume(cell.lattice) < MIN_VOLUME:
-        return False
-    allowed = least_distance(cell.species[:, None], cell.species)
+    allowed = least_distance(cell.numbers[:, None], cell.numbers)
     return bool((pairwise_distances(cell.frac, cell.lattice) >= allowed).all())
 
 
-def composition_valid(crystal: Crystal) -> bool:
+def as_cell(crystal: Crystal | RawCell) -> RawCell:
+    """The atoms of a crystal's conventional cell; a cell is left as it is."""
+    return crystal if isinstance(crystal, RawCell) else cell_and_labels(crystal)[0]
+
+
+def _has_volume(cell: RawCell) -> bool:
+    if not np.isfinite(cell.lattice).all() or not np.isfinite(cell.frac).all():
+        return False
+    return abs(float(np.linalg.det(cell.lattice))) >= MIN_VOLUME
+
+
+def plausible(cell: RawCell) -> bool:
+    """Density, number of atoms in a volume, and lengths such as crystals have.
+
+    The bounds of LeMat-GenBench: 0.01 to 25 g/cm³, 1e-5 to 0.5 atoms/Å³, vectors of 1 to 100 Å, a
+    volume above 1 Å³. Its tests that a CIF can be written and read and that a group can be found
+    are passed by whatever became a cell, and has a group in the table of results.
+    """
+    size = abs(float(np.linalg.det(cell.lattice)))
+    lengths = np.linalg.norm(cell.lattice, axis=-1)
+    if not size > LEAST_VOLUME or lengths.min() < LENGTHS[0] or lengths.max() > LENGTHS[1]:
+        return False
+    atoms = len(cell.numbers) / size
+    return bool(
+        ATOMS_PER_VOLUME[0] <= atoms <= ATOMS_PER_VOLUME[1]
+        and DENSITIES[0] <= density(cell) <= DENSITIES[1]
+    )
+
+
+def composition_valid(crystal: Crystal | RawCell) -> bool:
     """Whether smact's classic rules accept the composition; not where it knows no such element.
 
     Raises:
         InputError: if smact is not installed.
     """
-    return _smact_valid(formula(crystal))
+    counts = Counter(as_cell(crystal).numbers.tolist())
+    return classic_rules(reduced_formula(counts))
 
 
 @functools.lru_cache(maxsize=100_000)
-def _smact_valid(reduced: str) -> bool:
+def classic_rules(reduced: str) -> bool:
+    """Whether smact's classic rules accept a formula.
+
+    Example:
+        >>> classic_rules("NaCl"), classic_rules("NaCl2"), classic_rules("CuZn")
+        (True, False, True)
+    """
     counts = parse_formula(reduced)
     known = [_element(SYMBOLS[number]) for number in counts]
     if not all(known):  # smact has no data on the heaviest elements
@@ -78,6 +120,27 @@ def _smact_valid(reduced: str) -> bool:
         return True
     ions = [(element, n) for element, n in zip(known, counts.values(), strict=True) if element]
     return _neutral_ions(ions)
+
+
+@functools.lru_cache(maxsize=100_000)
+def smact_rules(reduced: str) -> bool:
+    """Whether smact's own function accepts a formula, with the defaults of the version in use.
+
+    In smact 4 these are oxidation states of the ICSD as of 2024 and mixed valence not allowed; not
+    comparable with published shares, which stand on the classic rules.
+    """
+    try:
+        from smact.screening import smact_validity
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "composition validity", "needs smact", "pip install 'jaxcrys[evaluation]'"
+        ) from error
+    if len(parse_formula(reduced)) > MOST_ELEMENTS:
+        return False
+    try:
+        return bool(smact_validity(reduced))
+    except Exception:  # of elements that it has no data on
+        return False
 
 
 class _Element(NamedTuple):

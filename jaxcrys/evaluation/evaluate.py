@@ -1,0 +1,277 @@
+"""Evaluate a set of crystals by the protocols of the field, whoever generated it.
+
+Each sample is examined alone, then compared with those of its formula in the set and in the
+training set; what is left are sums over the table. An interrupted call goes on.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxcrys.core.chunks import ChunkStore
+from jaxcrys.core.errors import InputError
+from jaxcrys.core.progress import Progress
+from jaxcrys.evaluation import figures, pairs, predictions, stability
+from jaxcrys.evaluation.distributions import CUTOFFS
+from jaxcrys.evaluation.examine import Task, examine, lost
+from jaxcrys.evaluation.figures import Figure
+from jaxcrys.evaluation.reference import Reference
+from jaxcrys.evaluation.samples import Sample
+from jaxcrys.evaluation.work import Work, map_items
+
+PAIRS_AT_ONCE = 64
+
+Rows = list[dict[str, Any]]
+
+Energies = Callable[[Rows], Rows]
+"""Further columns for each row: energies before and after relaxation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What is measured, and on how much.
+
+    Attributes:
+        fingerprints: so many samples and test crystals have their fingerprints computed, for
+            coverage, which is saturated and takes most of the time; 0 for none.
+        real: so many test crystals are examined as samples are, to stand beside them.
+        cutoffs: name of the coverage's cutoffs, those of a data set.
+        most_pairs: of samples of one formula; of further ones only the same protostructures are
+            compared by the matcher.
+        seed: of all random choices.
+    """
+
+    fingerprints: int = 1000
+    real: int = 1000
+    cutoffs: str = "mp_20"
+    most_pairs: int = 50_000
+    seed: int = 0
+
+
+class Evaluation(NamedTuple):
+    """What was found.
+
+    Attributes:
+        rows: of each sample.
+        figures: of all.
+        notes: what was counted and left out, in words.
+    """
+
+    rows: Rows
+    figures: list[Figure]
+    notes: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Means:
+    """With what an evaluation is done.
+
+    Attributes:
+        work: who does it.
+        store: keeps finished pieces.
+        progress: told how far it is.
+    """
+
+    work: Work
+    store: ChunkStore
+    progress: Progress = dataclasses.field(default_factory=Progress)
+
+    def map(self, name: str, function: Any, items: Sequence[Any], *, lost: Any,
+            at_once: int = 32) -> list[Any]:  # fmt: skip
+        """Results for all items; finished pieces are kept under ``name``."""
+        return map_items(
+            self.work, function, items, lost=lost, name=name, progress=self.progress,
+            store=self.store.part(name.replace(" ", "_")), at_once=at_once,
+        )  # fmt: skip
+
+
+def check_protocol(protocol: Protocol) -> None:
+    """Refuse senseless settings.
+
+    Raises:
+        InputError: naming the setting.
+    """
+    if protocol.cutoffs not in CUTOFFS:
+        known = ", ".join(CUTOFFS)
+        raise InputError("--cutoffs", f"must be one of {known}, got {protocol.cutoffs}")
+    for name in ("fingerprints", "real"):
+        if getattr(protocol, name) < 0:
+            raise InputError(f"--{name}", f"must not be negative, got {getattr(protocol, name)}")
+
+
+def evaluate(
+    samples: Sequence[Sample],
+    train: Reference,
+    test: Reference,
+    means: Means,
+    *,
+    protocol: Protocol | None = None,
+    energies: Energies | None = None,
+) -> Evaluation:
+    """Evaluate crystals that were generated from nothing.
+
+    Args:
+        samples: as they were submitted.
+        train: what the generator was trained on.
+        test: what the samples should be like.
+        means: with what.
+        protocol: what is measured.
+        energies: relaxes and judges, if that is wanted.
+
+    Raises:
+        InputError: for no samples at all, or senseless settings.
+    """
+    protocol = protocol or Protocol()
+    check_protocol(protocol)
+    rows = _examined(samples, "samples", protocol.fingerprints, means)
+    random = np.random.default_rng(protocol.seed)
+    chosen = _some(random, len(test.formula), max(protocol.real, protocol.fingerprints))
+    real = _examined(test.samples(chosen), "test crystals", protocol.fingerprints, means)
+    notes = _notes(rows, protocol)
+    notes += _compare(rows, train, means, protocol)
+    if energies is not None:
+        for row, more in zip(rows, energies(rows), strict=True):
+            row |= more
+    floor = _some(random, len(train.formula), len(rows))
+    found = figures.validity(rows, real) + figures.newness(rows) + figures.symmetry(rows)
+    if any(not row["reason"] for row in rows):
+        found += figures.distributions(rows, train, test, floor)
+    if protocol.fingerprints:
+        found += figures.coverage(
+            rows[: protocol.fingerprints], real[: protocol.fingerprints], CUTOFFS[protocol.cutoffs]
+        )
+    if energies is not None:
+        found += stability.stability(rows)
+    return Evaluation(rows, found, notes)
+
+
+def evaluate_predictions(
+    samples: Sequence[Sample], test: Reference, means: Means, *, by: str = "formula"
+) -> Evaluation:
+    """Evaluate structures that were predicted for the crystals of a test set.
+
+    Args:
+        samples: predictions, the best first.
+        test: the true crystals.
+        means: with what.
+        by: how predictions belong to true crystals (``predictions.assign``).
+
+    Raises:
+        InputError: for no samples at all, or numbers that do not fit.
+    """
+    rows = _examined(samples, "predictions", 0, means)
+    truth = _examined(test.samples(range(len(test.formula))), "true crystals", 0, means)
+    couples = predictions.assign(rows, truth, by)
+    able = [(row, true) for row, true in couples if not rows[row]["reason"]]
+    errors = means.map(
+        "matching", predictions.error, [(rows[a]["cell"], truth[b]["cell"]) for a, b in able],
+        lost=predictions.hangs, at_once=PAIRS_AT_ONCE,
+    )  # fmt: skip
+    known = dict(zip(able, errors, strict=True))
+    all_errors = [known.get(couple) for couple in couples]
+    for (row, _), value in zip(couples, all_errors, strict=True):
+        before = rows[row].get("rmse")
+        if value is not None and (before is None or value < before):
+            rows[row]["rmse"] = value
+    found = predictions.figures(rows, truth, couples, all_errors)
+    return Evaluation(rows, found, _notes(rows, None))
+
+
+def _examined(samples: Sequence[Sample], name: str, fingerprints: int, means: Means) -> Rows:
+    if not samples:
+        raise InputError(name, "there are none")
+    tasks = [Task(sample, index < fingerprints) for index, sample in enumerate(samples)]
+    return means.map(f"examining {name}", examine, tasks, lost=lost)
+
+
+def _some(random: np.random.Generator, count: int, wanted: int) -> list[int]:
+    """Different rows in random order; all of them if more are wanted than there are."""
+    return random.permutation(count)[:wanted].tolist()
+
+
+def _compare(rows: Rows, train: Reference, means: Means, protocol: Protocol) -> list[str]:
+    """Add to the rows what is unique and what is new; say what was not compared."""
+    within, skipped = _affordable(rows, protocol.most_pairs)
+    same = means.map(
+        "comparing samples", pairs.compare,
+        [pairs.Pair(rows[a]["cell"], rows[b]["cell"]) for a, b in within],
+        lost=pairs.different, at_once=PAIRS_AT_ONCE,
+    )  # fmt: skip
+    against = pairs.in_reference(rows, train.formula)
+    cells = {index: train.cell(index) for index in {b for _, b in against}}
+    known = means.map(
+        "comparing with the training set", pairs.compare,
+        [pairs.Pair(rows[a]["cell"], cells[b]) for a, b in against],
+        lost=pairs.different, at_once=PAIRS_AT_ONCE,
+    )  # fmt: skip
+    labels = dict(zip(cells, train.labels(list(cells)), strict=True))
+    seen: dict[int, set[str]] = {}
+    for row, reference in against:
+        seen.setdefault(row, set()).add(labels[reference])
+    templates = train.prototypes()
+    for index, row in enumerate(rows):
+        good = not row["reason"]
+        row["novel_hash"] = good and row["protostructure"] not in seen.get(index, set())
+        row["novel_template"] = bool(row.get("prototype")) and row["prototype"] not in templates
+    _mark_first(rows)
+    for number, rule in enumerate(pairs.RULES):
+        suffix = "" if rule == "match" else f"_{rule}"
+        kept = pairs.first_of_kind(
+            len(rows), [pair for pair, found in zip(within, same, strict=True) if found[number]]
+        )
+        old = {a for (a, _), found in zip(against, known, strict=True) if found[number]}
+        for index, row in enumerate(rows):
+            good = not row["reason"]
+            row[f"unique{suffix}"] = good and kept[index] == index
+            row[f"novel{suffix}"] = good and index not in old
+            if not suffix and good and kept[index] != index:
+                row["same_as"] = rows[kept[index]]["name"]
+    for row in rows:
+        row["unique_novel"] = row["unique"] and row["novel"]
+    return skipped
+
+
+def _affordable(rows: Rows, most: int) -> tuple[list[tuple[int, int]], list[str]]:
+    """Pairs of the same formula; of formulas with too many, those of the same protostructure."""
+    found = pairs.same_formula(rows)
+    counts = Counter(rows[a]["formula"] for a, _ in found)
+    many = {formula for formula, count in counts.items() if count > most}
+    kept = [
+        (a, b) for a, b in found
+        if rows[a]["formula"] not in many or rows[a]["protostructure"] == rows[b]["protostructure"]
+    ]  # fmt: skip
+    notes = [
+        f"{formula}: only samples of the same protostructure were compared by the matcher "
+        f"({counts[formula]} pairs in all)"
+        for formula in sorted(many)
+    ]
+    return kept, notes
+
+
+def _mark_first(rows: Rows) -> None:
+    """Which samples are the first of their protostructure."""
+    seen: set[str] = set()
+    for row in rows:
+        label = row.get("protostructure", "")
+        row["unique_hash"] = not row["reason"] and (not label or label not in seen)
+        seen.add(label)
+
+
+def _notes(rows: Rows, protocol: Protocol | None) -> list[str]:
+    """What could not be judged."""
+    notes = [
+        f"{count} of {len(rows)} samples have no cell: {reason}"
+        for reason, count in sorted(Counter(row["reason"] for row in rows if row["reason"]).items())
+    ]
+    failed = sum("fingerprint_failed" in row for row in rows)
+    if failed:
+        notes.append(f"{failed} samples have no fingerprints; they count as covered by nothing")
+    if protocol is not None and 0 < protocol.fingerprints < len(rows):
+        notes.append(f"coverage stands on the first {protocol.fingerprints} of {len(rows)} samples")
+    without = sum(not row["reason"] and not row["protostructure"] for row in rows)
+    if without:
+        notes.append(f"{without} samples fit no template: they have no hash, and none of their own")
+    return notes

@@ -1,0 +1,146 @@
+"""``jaxcrys evaluate`` on a mixture of sound and impossible files, and its report in a browser."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxcrys.cli.main import run
+from jaxcrys.evaluation.page import best
+from jaxcrys.sampling.report import read_rows
+from tests.evaluation.sets import COINCIDING, ODD, cif, salts, write_dataset
+
+SETTINGS = ["--fingerprints", "4", "--workers", "1"]
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Ten crystals and eight that are none, as CIFs; half of the ten for training, all to test."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    cifs = folder / "cifs"
+    cifs.mkdir()
+    texts = {f"{i:02d}": cif(crystal) for i, crystal in enumerate(salts())}
+    texts |= {name: text for name, (text, _) in ODD.items()} | {"near": COINCIDING}
+    for name, text in texts.items():
+        (cifs / f"{name}.cif").write_text(text)
+    write_dataset(folder / "train", salts()[:2])
+    write_dataset(folder / "test", salts())
+    return folder
+
+
+def command(sets, out, *more):
+    return ["evaluate", [str(sets / "cifs"), "--train", str(sets / "train"), "--test",
+            str(sets / "test"), "--out", str(out), *SETTINGS, *more]]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(sets):
+    assert run(*command(sets, sets / "report")) == 0
+    return sets / "report"
+
+
+def figures(folder):
+    return {
+        each["name"]: each for each in json.loads((folder / "report.json").read_text())["figures"]
+    }
+
+
+def test_every_figure_is_a_share_of_all_that_was_submitted(made):
+    found, total = figures(made), 10 + len(ODD) + 1
+    assert found["readable"]["value"] == pytest.approx(11 / total)
+    assert found["structure_valid"]["value"] == pytest.approx(10 / total)
+    assert found["structure_valid"]["count"] == total
+    assert found["structure_valid"]["beside"] == 1.0
+    # One of the ten and the one of coinciding atoms have the formula of another.
+    assert found["unique"]["value"] == pytest.approx(10 / total)
+    assert found["unique_hash"]["value"] == pytest.approx(10 / total)
+    assert found["novel"]["value"] == pytest.approx(8 / total)
+    assert found["COV-R"]["count"] == 4
+    for each in found.values():
+        if each["low"] is not None:
+            assert each["low"] <= each["value"] <= each["high"]
+
+
+def test_tables_have_a_row_for_each_sample(made):
+    rows = read_rows(made)
+    table = pd.read_parquet(made / "table.parquet")
+    assert len(rows) == len(table) == 10 + len(ODD) + 1
+    reasons = {row["name"]: row["reason"] for row in rows}
+    for name, (_, reason) in ODD.items():
+        if name != "nan_atom":
+            assert reasons[f"cifs/{name}.cif"] == reason
+    (again,) = table[table["name"] == "cifs/02.cif"].to_dict("records")
+    assert again["same_as"] == "cifs/00.cif"
+    assert not again["unique"]
+    assert table["novel"].dtype == bool
+
+
+def test_the_page_has_its_pictures_and_views(made):
+    text = (made / "report.html").read_text()
+    ids = re.findall(r'id="plot-(\w+)"', text)
+    assert ids == ["elements", "groups", "density", "num_elements", "sites", "primitive_atoms",
+                   "valid"]  # fmt: skip
+    assert text.count('class="card"') == 9
+    assert text.count('"type":"scatter3d"') >= 9
+    assert "http://" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    for name in ODD:
+        assert "cifs/" + name not in text.split("<h2>Crystals")[1].split("<h2>Protocol")[0]
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_browser_draws_the_pictures(made):
+    done = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=30000",
+         "--enable-unsafe-swiftshader", "--dump-dom", f"file://{made}/report.html"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    drawn = re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
+    assert drawn.count("gl-container") >= 9  # crystals
+    assert drawn.count('class="main-svg"') >= 7
+    assert drawn.count('class="bars"') + drawn.count("barlayer") >= 5
+
+
+def test_the_same_call_is_finished_and_another_is_refused(sets, made, capsys):
+    before = (made / "report.json").stat().st_mtime_ns
+    assert run(*command(sets, made)) == 0
+    assert (made / "report.json").stat().st_mtime_ns == before
+    assert "unique_novel" in capsys.readouterr().out
+    assert run(*command(sets, made, "--seed", "1")) == 2
+    assert "was made otherwise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--cutoffs", "x"], "--cutoffs: must be one of mp_20"),
+        (["--hull", "hull.json"], "say --potential as well"),
+        (["--limit", "0"], "--limit"),
+        (["--compare", "nowhere"], "holds no evaluation"),
+    ],
+)
+def test_bad_options_are_named(sets, tmp_path, capsys, more, message):
+    assert run(*command(sets, tmp_path / "out", *more)) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_predictions_are_scored_beside_another_evaluation(sets, made, tmp_path):
+    out = tmp_path / "csp"
+    assert run("evaluate", [str(sets / "cifs"), "--test", str(sets / "test"), "--csp", "formula",
+                            "--compare", str(made), "--out", str(out), "--workers", "1"]) == 0  # fmt: skip
+    assert figures(out)["METRe"]["value"] == 1.0
+    assert "cifs" in (out / "report.html").read_text()
+
+
+def test_the_best_are_new_valid_and_low():
+    row = {"reason": "", "structure_valid": True, "valid": True, "unique_novel": True}
+    rows = [
+        {**row, "e_hull": 0.3}, {**row, "e_hull": "0.1"}, {**row, "e_hull": 0.0, "valid": False},
+        {**row, "unique_novel": False, "e_hull": -1.0}, {**row, "reason": "no_atoms"}, row,
+    ]  # fmt: skip
+    assert [rows.index(one) for one in best(rows)] == [1, 0, 5, 2, 3]
+    assert np.isfinite(float(rows[1]["e_hull"]))
