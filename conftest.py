@@ -26,3 +26,19 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 # Tracing makes and forgets a great many objects: looking for cycles less often saves a twentieth.
 gc.set_threshold(100_000, 50, 100)
+
+LONG_FIRST = (
+    "tests/training", "tests/recipes", "tests/cli", "tests/sampling", "tests/nn",
+    "tests/potentials", "tests/relaxation", "tests/evaluation",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take long go first, so that no process has one left when the others are done."""
+
+    def place(item):
+        path = item.path.relative_to(item.config.rootpath).as_posix()
+        folders = (number for number, name in enumerate(LONG_FIRST) if path.startswith(name))
+        return next(folders, len(LONG_FIRST))
+
+    items.sort(key=place)
