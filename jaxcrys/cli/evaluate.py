@@ -29,7 +29,7 @@ from jaxcrys.evaluation.evaluate import (
 from jaxcrys.evaluation.reference import Reference, read_reference
 from jaxcrys.evaluation.report import FIGURES_FILE, read_figures, write_evaluation
 from jaxcrys.evaluation.samples import read_samples
-from jaxcrys.evaluation.work import Processes, Work, key_of
+from jaxcrys.evaluation.work import Processes, key_of
 from jaxcrys.sampling.report import write_rows
 
 TOLERANCE = 1e-3
@@ -261,11 +261,8 @@ def _judges() -> dict[str, str]:
 
 def _workers(command: Command) -> Any:
     """A context that yields what does the work."""
-    import contextlib
-
     if command.scheduler is None:
-        work: Work = Processes(command.workers or cores(), command.timeout)
-        return contextlib.nullcontext(work)
+        return Processes(command.workers or cores(), command.timeout)
     from jaxcrys.evaluation.cluster import cluster
 
     return cluster(command.scheduler, command.timeout)

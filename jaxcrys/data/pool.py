@@ -17,7 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -56,7 +56,42 @@ def map_chunks(
         >>> list(map_chunks(abs, chunks, workers=1, lost=abs))
         [(0, [1, 2]), (1, [3])]
     """
-    with _Pool(workers) as pool, _Pool(1) as single:
+    with Workers(workers) as pool:
+        yield from pool.map(function, chunks, lost=lost, seconds=seconds)
+
+
+class Workers:
+    """Processes that stay for several rounds of work; :func:`map_chunks` starts its own.
+
+    Args:
+        workers: number of processes.
+
+    Example:
+        >>> with Workers(1) as pool:
+        ...     [list(pool.map(abs, [(0, [-n])], lost=abs)) for n in (1, 2)]
+        [[(0, [1])], [(0, [2])]]
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool, self._single = _Pool(workers), _Pool(1)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.close()
+        self._single.close()
+
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        chunks: Iterable[tuple[int, list[Item]]],
+        *,
+        lost: Callable[[Item], Result],
+        seconds: float = SECONDS_PER_ITEM,
+    ) -> Iterator[tuple[int, list[Result]]]:
+        """See :func:`map_chunks`."""
 
         def finish(number: int, items: list[Item], future: Future) -> tuple[int, list[Result]]:
             try:
@@ -66,14 +101,14 @@ def map_chunks(
 
         def alone(item: Item) -> Result:
             try:
-                return single.submit(function, [item], seconds).result()[0]
+                return self._single.submit(function, [item], seconds).result()[0]
             except BrokenProcessPool:
                 return lost(item)
 
         under_way: deque[tuple[int, list[Item], Future]] = deque()
         for number, items in chunks:
-            under_way.append((number, items, pool.submit(function, items, seconds)))
-            if len(under_way) > 2 * workers:
+            under_way.append((number, items, self._pool.submit(function, items, seconds)))
+            if len(under_way) > 2 * self._workers:
                 yield finish(*under_way.popleft())
         while under_way:
             yield finish(*under_way.popleft())
@@ -86,15 +121,7 @@ class _Pool:
         self._workers = workers
         self._executor = self._start()
 
-    def __enter__(self) -> "_Pool":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def submit(self, function: Callable[[Any], Any], items: list[Any], seconds: float) -> Future:

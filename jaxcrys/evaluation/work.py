@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.progress import Progress
-from jaxcrys.data.pool import SECONDS_PER_ITEM, map_chunks
+from jaxcrys.data.pool import SECONDS_PER_ITEM, Workers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,7 +37,7 @@ class Work(Protocol):
 
 
 class Processes:
-    """Worker processes of this machine.
+    """Worker processes of this machine, until the end of the ``with``.
 
     Args:
         workers: how many.
@@ -45,8 +45,14 @@ class Processes:
     """
 
     def __init__(self, workers: int, seconds: float = SECONDS_PER_ITEM) -> None:
-        self._workers = workers
+        self._pool = Workers(workers)
         self._seconds = seconds
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.__exit__(*error)
 
     def __call__(
         self,
@@ -56,7 +62,7 @@ class Processes:
         lost: Callable[[Item], Result],
     ) -> Iterator[tuple[int, list[Result]]]:
         """See :class:`Work`."""
-        return map_chunks(function, chunks, workers=self._workers, lost=lost, seconds=self._seconds)
+        return self._pool.map(function, chunks, lost=lost, seconds=self._seconds)
 
 
 def map_items(

@@ -130,8 +130,16 @@ def test_bad_options_are_named(sets, tmp_path, capsys, more, message):
 
 def test_predictions_are_scored_beside_another_evaluation(sets, made, tmp_path):
     out = tmp_path / "csp"
-    assert run("evaluate", [str(sets / "cifs"), "--test", str(sets / "test"), "--csp", "formula",
-                            "--compare", str(made), "--out", str(out), "--workers", "1"]) == 0  # fmt: skip
+    given = [
+        str(sets / "cifs"),
+        "--test",
+        str(sets / "test"),
+        "--csp",
+        "formula",
+        "--out",
+        str(out),
+    ]
+    assert run("evaluate", [*given, "--compare", str(made), "--workers", "1"]) == 0
     assert figures(out)["METRe"]["value"] == 1.0
     assert "cifs" in (out / "report.html").read_text()
 

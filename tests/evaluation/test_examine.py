@@ -56,7 +56,7 @@ def test_atoms_on_each_other_are_invalid_and_not_left_out():
     row = examine(Task(Sample("near", "cif", COINCIDING), fingerprints=True))
     assert row["reason"] == ""
     assert row["shortest_distance"] == pytest.approx(0.004, abs=1e-6)
-    assert not (row["structure_valid"] or row["lemat_valid"] or row["valid"])
+    assert not any(row[name] for name in ("structure_valid", "lemat_valid", "valid"))
     assert row["composition_valid"]
 
 

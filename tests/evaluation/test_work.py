@@ -36,10 +36,11 @@ def expected():
 
 
 def test_an_item_that_hangs_is_lost_alone():
-    found = map_items(
-        Processes(1, seconds=2), time.sleep, [0, 60, 0], lost=lambda item: f"lost {item}",
-        name="sleeping", progress=Progress(),
-    )  # fmt: skip
+    with Processes(1, seconds=0.5) as work:
+        found = map_items(
+            work, time.sleep, [0, 60, 0], lost=lambda item: f"lost {item}",
+            name="sleeping", progress=Progress(),
+        )  # fmt: skip
     assert found == [None, "lost 60", None]
 
 
@@ -67,8 +68,11 @@ def test_finished_pieces_are_not_made_again(tmp_path):
 
 @pytest.fixture(scope="module")
 def client():
-    distributed = pytest.importorskip("distributed")
+    import dask
+    import distributed
+
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0
         ) as local,
@@ -98,7 +102,7 @@ def test_a_cluster_gives_the_same_rows_though_a_worker_is_killed(client, expecte
 
 @pytest.mark.filterwarnings("ignore")
 def test_an_item_that_hangs_on_a_cluster_is_lost_alone(client):
-    with cluster(client.scheduler.address, 1.0) as work:
+    with cluster(client.scheduler.address, 0.5) as work:
         found = map_items(
             work, time.sleep, [0, 30, 0], lost=lambda item: f"lost {item}",
             name="sleeping", progress=Progress(),
