@@ -137,6 +137,7 @@ def evaluate(
             row |= more
     floor = _some(random, len(train.formula), len(rows))
     found = figures.validity(rows, real) + figures.newness(rows) + figures.symmetry(rows)
+    found += figures.breakdown(rows)
     if any(not row["reason"] for row in rows):
         found += figures.distributions(rows, train, test, floor)
     if protocol.fingerprints:

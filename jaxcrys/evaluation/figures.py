@@ -84,6 +84,39 @@ def validity(rows: Rows, real: Rows) -> list[Figure]:
     ]
 
 
+SIZE = "Valid, by atoms in the primitive cell"
+SYSTEM = "Valid, by crystal system"
+SIZES = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 20), (21, 10_000))
+SYSTEMS = {
+    "triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "trigonal": 167,
+    "hexagonal": 194, "cubic": 230,
+}  # fmt: skip
+"""Last group of each crystal system."""
+
+
+def breakdown(rows: Rows) -> list[Figure]:
+    """Shares of readable samples that are valid, by size and by crystal system at 0.1 Å."""
+    good = [row for row in rows if not row["reason"]]
+    kinds = {
+        (SIZE, f"{low}–{high}" if high < 10_000 else f"> {low - 1}"): [
+            row for row in good if low <= row["primitive_atoms"] <= high
+        ]
+        for low, high in SIZES
+    }
+    for name in SYSTEMS:
+        kinds[SYSTEM, name] = [row for row in good if _system(row["group_0.1"]) == name]
+    return [
+        Figure(section, name, *mean_interval(truth(own, "valid")), len(own),
+               "of the samples with so many atoms" if section == SIZE else "of those of the system")
+        for (section, name), own in kinds.items() if own
+    ]  # fmt: skip
+
+
+def _system(group: int) -> str | None:
+    """Name of the system of a group, None for none."""
+    return next((name for name, last in SYSTEMS.items() if 0 < group <= last), None)
+
+
 def symmetry(rows: Rows) -> list[Figure]:
     """Whether groups are what was asked for, and how many have none."""
     figures = []

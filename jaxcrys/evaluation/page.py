@@ -66,7 +66,7 @@ def page(
         title=title, lead=lead, tiles=tiles, sections=_sections(columns),
         columns=[column.name for column in columns],
         beside="real crystals, or noise floor",
-        plots=_pictures(rows, test, train) if train is not None else [],
+        plots=_pictures(own, rows, test, train) if train is not None else [],
         cards=_cards(rows), chosen=_chosen(rows), protocol=protocol, notes=notes,
         plotly=_raw(plotly.offline.get_plotlyjs()),
     )  # fmt: skip
@@ -102,7 +102,9 @@ def _number(value: float) -> str:
     return f"{value:.4g}" if np.isfinite(value) else "–"
 
 
-def _pictures(rows: Rows, test: Reference, train: Reference) -> list[dict[str, Any]]:
+def _pictures(
+    own: Sequence[Figure], rows: Rows, test: Reference, train: Reference
+) -> list[dict[str, Any]]:
     if all(row["reason"] for row in rows):
         return []
     found = {
@@ -112,7 +114,7 @@ def _pictures(rows: Rows, test: Reference, train: Reference) -> list[dict[str, A
     for name, figure in plots.distributions(rows, test, train).items():
         found[name] = (figure, f"Distribution of {plots.DISTRIBUTIONS[name]}.")
     found["valid"] = (
-        plots.breakdown(rows, "valid"), "Validity by size and by crystal system.",
+        plots.breakdown(own), "Validity by size and by crystal system.",
     )  # fmt: skip
     if any(row.get("e_hull") not in (None, "") for row in rows):
         found["energies"] = (plots.energies(rows), "Energies above the hull.")

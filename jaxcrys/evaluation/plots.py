@@ -12,6 +12,7 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.crystal.convert import structure_from_raw
 from jaxcrys.crystal.raw import RawCell
+from jaxcrys.evaluation.figures import SIZE, SYSTEM, Figure
 from jaxcrys.evaluation.reference import Reference
 
 if TYPE_CHECKING:
@@ -26,12 +27,6 @@ DISTRIBUTIONS = {
     "sites": "occupied Wyckoff positions",
     "primitive_atoms": "atoms in the primitive cell",
 }
-SIZE_BINS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 20), (21, 10_000))
-SYSTEMS = {
-    "triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "trigonal": 167,
-    "hexagonal": 194, "cubic": 230,
-}  # fmt: skip
-"""Last group of each crystal system."""
 
 HEIGHT = 320
 
@@ -90,34 +85,27 @@ def energies(rows: Rows) -> "Plot":
     return _styled(figure, "samples")
 
 
-def breakdown(rows: Rows, column: str) -> "Plot":
-    """Share of samples for which a column is true, by size and by crystal system."""
+def breakdown(found: Sequence[Figure]) -> "Plot":
+    """Shares by size and by crystal system (``figures.breakdown``)."""
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    good = [row for row in rows if not row["reason"]]
-    by_size = {
-        f"{low}–{high}" if high < 10_000 else f"> {low - 1}": [
-            bool(row.get(column)) for row in good if low <= row["primitive_atoms"] <= high
-        ]
-        for low, high in SIZE_BINS
-    }
-    by_system: dict[str, list[bool]] = {name: [] for name in SYSTEMS}
-    for row in good:
-        if row["group_0.1"]:
-            by_system[_system(row["group_0.1"])].append(bool(row.get(column)))
     figure = make_subplots(1, 2, shared_yaxes=True)
-    for place, shares in enumerate((by_size, by_system), start=1):
-        known = {name: values for name, values in shares.items() if values}
+    for place, kind in enumerate((SIZE, SYSTEM), start=1):
+        own = [each for each in found if each.section == kind]
         figure.add_trace(go.Bar(
-            x=list(known), y=[float(np.mean(values)) for values in known.values()],
-            text=[f"n = {len(values)}" for values in known.values()],
+            x=[each.name for each in own], y=[each.value for each in own],
+            error_y={
+                "type": "data", "array": [each.high - each.value for each in own],
+                "arrayminus": [each.value - each.low for each in own], "color": "#555",
+            },
+            text=[f"n = {each.count}" for each in own],
             marker_color=COLOURS["samples"], showlegend=False,
         ), row=1, col=place)  # fmt: skip
     figure.update_xaxes(title="atoms in the primitive cell", col=1)
     figure.update_xaxes(title="crystal system at 0.1 Å", col=2)
     figure.update_yaxes(range=[0, 1.05])
-    return _styled(figure, f"share: {column.replace('_', ' ')}")
+    return _styled(figure, "share that is valid")
 
 
 def view(row: Mapping[str, Any]) -> "Plot":
@@ -155,10 +143,6 @@ def _styled(figure: "Plot", title: str, *, height: int = HEIGHT) -> "Plot":
     )  # fmt: skip
     figure.update_layout(yaxis_title=title)
     return figure
-
-
-def _system(group: int) -> str:
-    return next(name for name, last in SYSTEMS.items() if group <= last)
 
 
 def _number(value: Any) -> float:
