@@ -158,13 +158,14 @@ def distributions(
         ("density", "g/cm³"), ("num_elements", ""), ("sites", "orbits"),
         ("primitive_atoms", "in the primitive cell"),
     ):  # fmt: skip
-        values = np.array([row[name] for row in good], float)
+        known = [row for row in good if name in ("density", "num_elements") or row["sites"]]
+        values = np.array([row[name] for row in known], float)
         expected = test.column(name)
         found = interval(lambda drawn, v=values, e=expected: wasserstein(v[drawn], e), len(values),
                          draws=DRAWS_OF_DISTANCES, positive=True)  # fmt: skip
         floor = wasserstein(train.column(name)[sampled], expected)
         meaning = f"Wasserstein distance from the test set {unit}".rstrip()
-        figures.append(_distance(f"W({name})", found, len(good), meaning, floor))
+        figures.append(_distance(f"W({name})", found, len(known), meaning, floor))
     groups = np.array([row["group_0.1"] for row in good], int)
     for name, distance, meaning in (
         ("χ²(groups)", chi_squared, "Σ (p - q)²/q over the space groups of the test set"),

@@ -126,7 +126,11 @@ def _pictures(
 
 def _cards(rows: Rows) -> list[dict[str, Any]]:
     return [
-        {"html": _html(plots.view(row)), "name": row["formula"], "text": _described(row)}
+        {
+            "html": _html(plots.view(row), tools=False),
+            "name": row["formula"],
+            "text": _described(row),
+        }
         for row in best(rows)
     ]
 
@@ -159,9 +163,9 @@ def _described(row: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _html(figure: Any) -> Any:
-    text = figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False})
-    return _raw(text)
+def _html(figure: Any, *, tools: bool = True) -> Any:
+    config = {"displaylogo": False, "displayModeBar": tools}
+    return _raw(figure.to_html(full_html=False, include_plotlyjs=False, config=config))
 
 
 def _raw(text: str) -> Any:

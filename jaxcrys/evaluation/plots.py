@@ -34,10 +34,8 @@ HEIGHT = 320
 def elements(rows: Rows) -> "Plot":
     """Periodic table: how many samples have each element."""
     counts = Counter(e for row in rows if not row["reason"] for e in row["elements"].split())
-    figure = _pymatviz().ptable_heatmap(
-        dict(counts), log=True, colorscale="viridis", fmt=".0f", scale=0.85
-    )
-    figure.update_layout(width=None, height=440, autosize=True)
+    figure = _pymatviz().ptable_heatmap(dict(counts), log=True, colorscale="viridis", fmt=".0f")
+    figure.update_layout(width=None, height=540, autosize=True, margin={"t": 10, "b": 10})
     return figure
 
 
@@ -55,7 +53,7 @@ def distributions(rows: Rows, test: Reference, train: Reference) -> "dict[str, P
     figures = {}
     for name, label in DISTRIBUTIONS.items():
         sets = {
-            "samples": np.array([row[name] for row in good], float),
+            "samples": np.array([row[name] for row in good if row["sites"]], float),
             "test set": test.column(name).astype(float),
             "training set": train.column(name).astype(float),
         }
