@@ -30,7 +30,7 @@ from jaxcrys.evaluation.reference import Reference, read_reference
 from jaxcrys.evaluation.report import FIGURES_FILE, read_figures, write_evaluation
 from jaxcrys.evaluation.samples import read_samples
 from jaxcrys.evaluation.work import Processes, key_of
-from jaxcrys.sampling.report import write_rows
+from jaxcrys.sampling.report import crystal_id, write_rows
 
 TOLERANCE = 1e-3
 """Å, by which a sample's atoms are moved at most where it is relaxed in its own symmetry."""
@@ -207,7 +207,7 @@ class Command:
             source = folder / "to_relax"
             source.mkdir(parents=True, exist_ok=True)
             save_crystals(source / CRYSTALS_FILE, stack_crystals(crystals))
-            write_rows(source, [{"id": rows[index]["name"]} for index in able])
+            write_rows(source, [{"id": crystal_id(index)} for index in able])
             done = relax_folder(
                 source, folder / "relaxed", potential=potential, hull=self.hull,
                 release=self.release,

@@ -77,6 +77,19 @@ def truth(rows: Rows, name: str) -> np.ndarray:
     return np.array([float(bool(row.get(name))) for row in rows])
 
 
+def number_of(value: Any) -> float:
+    """A value of a table, NaN where there is none.
+
+    Example:
+        >>> number_of("0.5"), number_of("")
+        (0.5, nan)
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
 def validity(rows: Rows, real: Rows) -> list[Figure]:
     """Shares of valid samples, and beside them those of real crystals."""
     return [

@@ -12,7 +12,7 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.crystal.convert import structure_from_raw
 from jaxcrys.crystal.raw import RawCell
-from jaxcrys.evaluation.figures import SIZE, SYSTEM, Figure
+from jaxcrys.evaluation.figures import SIZE, SYSTEM, Figure, number_of
 from jaxcrys.evaluation.reference import Reference
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def energies(rows: Rows) -> "Plot":
     for column, label, colour in (
         ("e_hull_before", "as submitted", "#c8a15a"), ("e_hull", "relaxed", "#2f6fb0"),
     ):  # fmt: skip
-        values = np.array([_number(row.get(column)) for row in rows])
+        values = np.array([number_of(row.get(column)) for row in rows])
         values = np.clip(values[np.isfinite(values)], -0.5, 1.5)
         figure.add_histogram(x=values, name=label, marker_color=colour, opacity=0.65,
                              xbins={"start": -0.5, "end": 1.525, "size": 0.025})  # fmt: skip
@@ -141,13 +141,6 @@ def _styled(figure: "Plot", title: str, *, height: int = HEIGHT) -> "Plot":
     )  # fmt: skip
     figure.update_layout(yaxis_title=title)
     return figure
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return np.nan
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.readers import Record, read_records
-from jaxcrys.data.rows import ID_COLUMNS
+from jaxcrys.data.rows import record_id
 
 OWN = "crystal"
 """Kind of a sample that is a crystal of ours."""
@@ -66,8 +66,8 @@ def read_samples(path: Path | str, *, limit: int | None = None) -> list[Sample]:
 
 def _sample(record: Record) -> Sample:
     if isinstance(record.content, str) and len(record.content) > LONGEST_TEXT:
-        return Sample(_name(record), TOO_LARGE, len(record.content))
-    return Sample(_name(record), record.kind, record.content)
+        return Sample(record_id(record), TOO_LARGE, len(record.content))
+    return Sample(record_id(record), record.kind, record.content)
 
 
 def of_crystal(crystal: Crystal, name: str) -> Sample:
@@ -79,8 +79,3 @@ def of_crystal(crystal: Crystal, name: str) -> Sample:
         225
     """
     return Sample(name, OWN, crystal, int(np.asarray(crystal.group)))
-
-
-def _name(record: Record) -> str:
-    named = (record.properties[name] for name in ID_COLUMNS if record.properties.get(name))
-    return next(named, "/".join(part for part in (record.source, record.row) if part))

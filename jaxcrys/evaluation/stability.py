@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxcrys.evaluation.bootstrap import interval, mean_interval
-from jaxcrys.evaluation.figures import Figure, share, truth
+from jaxcrys.evaluation.figures import Figure, number_of, share, truth
 
 Rows = Sequence[dict[str, Any]]
 
@@ -24,7 +24,7 @@ def stability(rows: Rows) -> list[Figure]:
     """
     figures = []
     for column, when in (("e_hull_before", "as submitted"), ("e_hull", "relaxed")):
-        energies = np.array([_number(row.get(column)) for row in rows])
+        energies = np.array([number_of(row.get(column)) for row in rows])
         known = energies[np.isfinite(energies)]
         found = interval(lambda drawn, k=known: float(np.median(k[drawn])), len(known))
         figures.append(Figure(SECTION, f"median e_hull, {when}", *found, len(known),
@@ -52,7 +52,7 @@ def stability(rows: Rows) -> list[Figure]:
 
 def _relaxation(rows: Rows) -> list[Figure]:
     """What relaxing did."""
-    moved = np.array([_number(row.get("rmsd")) for row in rows])
+    moved = np.array([number_of(row.get("rmsd")) for row in rows])
     moved = moved[np.isfinite(moved)]
     found = interval(lambda drawn: float(np.mean(moved[drawn])), len(moved))
     figures = [
@@ -67,10 +67,3 @@ def _relaxation(rows: Rows) -> list[Figure]:
             "the group at 0.1 Å is the same after relaxing without symmetry",
         ))  # fmt: skip
     return figures
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return np.nan

@@ -1,7 +1,9 @@
 """The files of a generated set: table, unit cells, CIFs."""
 
 import csv
-from collections.abc import Callable, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,20 +98,36 @@ def write_report(folder: Path, crystals: Crystal, rows: list[dict[str, Any]]) ->
     crystals = exact(crystals)
     (folder / "cif").mkdir(parents=True)
     save_crystals(folder / "crystals.npz", crystals)
-    frames = []
+    frames, files = [], file_names([row["id"] for row in rows])
     for index, row in enumerate(rows):
         if row["status"] != OK:
             continue
         crystal = take(crystals, index)
         name = f"{row['formula']}_{row['id']}"
         text = to_cif(crystal, name=name)
-        (folder / "cif" / f"{row['id']}.cif").write_text(text, encoding="utf-8")
+        (folder / "cif" / f"{files[index]}.cif").write_text(text, encoding="utf-8")
         atoms = to_atoms(crystal)
         keys = ("id", "seed", "group", "wyckoff")
         atoms.info |= {key: row[key] for key in keys if key in row}
         frames.append(atoms)
     ase.io.write(folder / "structures.extxyz", frames, format="extxyz")
     write_rows(folder, rows)
+
+
+def file_names(ids: Sequence[str]) -> list[str]:
+    """Names of files for rows, whatever they are called: without folders, and each only once.
+
+    Example:
+        >>> file_names(["mp-1", "a/b.cif", "a_b.cif", "mp-1"])
+        ['mp-1', 'a_b.cif', 'a_b.cif-2', 'mp-1-2']
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for each in ids:
+        name = re.sub(r"[^\w.+-]", "_", str(each)).lstrip(".") or "_"
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return names
 
 
 def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:

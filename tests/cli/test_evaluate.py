@@ -13,6 +13,7 @@ from jaxcrys.cli.main import run
 from jaxcrys.evaluation.page import best
 from jaxcrys.sampling.report import read_rows
 from tests.evaluation.sets import COINCIDING, ODD, cif, salts, write_dataset
+from tests.weights import small_file
 
 SETTINGS = ["--fingerprints", "4", "--workers", "1"]
 
@@ -72,9 +73,9 @@ def test_tables_have_a_row_for_each_sample(made):
     reasons = {row["name"]: row["reason"] for row in rows}
     for name, (_, reason) in ODD.items():
         if name != "nan_atom":
-            assert reasons[f"cifs/{name}.cif"] == reason
-    (again,) = table[table["name"] == "cifs/02.cif"].to_dict("records")
-    assert again["same_as"] == "cifs/00.cif"
+            assert reasons[f"{name}.cif"] == reason
+    (again,) = table[table["name"] == "02.cif"].to_dict("records")
+    assert again["same_as"] == "00.cif"
     assert not again["unique"]
     assert table["novel"].dtype == bool
 
@@ -88,7 +89,7 @@ def test_the_page_has_its_pictures_and_views(made):
     assert text.count('"type":"scatter3d"') >= 9
     assert "http://" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     for name in ODD:
-        assert "cifs/" + name not in text.split("<h2>Crystals")[1].split("<h2>Protocol")[0]
+        assert name + ".cif" not in text.split("<h2>Crystals")[1].split("<h2>Protocol")[0]
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
@@ -126,6 +127,25 @@ def test_bad_options_are_named(sets, tmp_path, capsys, more, message):
     assert run(*command(sets, tmp_path / "out", *more)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_samples_are_relaxed_and_judged(sets, tmp_path):
+    weights = tmp_path / "small.nqx"
+    weights.write_bytes(small_file())
+    out = tmp_path / "out"
+    more = ["--potential", str(weights), "--limit", "9", "--fingerprints", "0"]
+    assert run(*command(sets, out, *more)) == 0
+    rows = [row for row in read_rows(out) if not row["reason"]]
+    assert len(rows) == 9
+    for row in rows:
+        assert row["outcome"]
+        if row["outcome"] == "converged":
+            assert float(row["energy"]) <= float(row["energy_before"]) + 1e-4
+    found = figures(out)
+    share = np.mean([row["converged"] == "True" for row in rows])
+    assert found["converged"]["value"] == pytest.approx(share)
+    assert "COV-R" not in found
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_predictions_are_scored_beside_another_evaluation(sets, made, tmp_path):
