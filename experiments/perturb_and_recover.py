@@ -8,7 +8,7 @@ What:     free coordinates of known crystals are moved by Gaussian noise of so m
           and by the energy. Only crystals with free coordinates are taken.
 Data:     TEST is a prepared dataset.
 Time:     about a second a crystal on two CPU cores.
-Expected: 500 of mp_20_biternary/test with Nequix-MP-1: see the README.
+Expected: see README, 'Relaxation'.
 """
 
 import argparse

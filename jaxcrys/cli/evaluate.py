@@ -18,6 +18,7 @@ from jaxcrys.crystal.convert import from_arrays
 from jaxcrys.crystal.rejection import Rejection
 from jaxcrys.crystal.storage import CRYSTALS_FILE, save_crystals
 from jaxcrys.data.prepare import cores, hash_of
+from jaxcrys.evaluation.baseline import NAME, nearest_prototypes
 from jaxcrys.evaluation.evaluate import (
     Evaluation,
     Means,
@@ -26,6 +27,8 @@ from jaxcrys.evaluation.evaluate import (
     evaluate,
     evaluate_predictions,
 )
+from jaxcrys.evaluation.page import Column
+from jaxcrys.evaluation.predictions import TRIES
 from jaxcrys.evaluation.reference import Reference, read_reference
 from jaxcrys.evaluation.report import FIGURES_FILE, read_figures, write_evaluation
 from jaxcrys.evaluation.samples import read_samples
@@ -56,7 +59,8 @@ class Command:
         test: a dataset made by 'jaxcrys prepare': what the samples should be like, or the true
             crystals that were to be predicted.
         out: folder to write.
-        train: the dataset that the generator was trained on, for novelty.
+        train: the dataset that the generator was trained on, for novelty; beside predictions
+            stands what its nearest prototypes would score.
         csp: score structure predictions: by formula, or in rows, as many for each crystal of the
             test set, in its order.
         potential: relax the samples with it: nequix-mp-1, a .nqx file, or ase:MODULE:CLASS.
@@ -164,12 +168,13 @@ class Command:
             means = Means(work, store, progress)
             if self.csp is not None or train is None:
                 found = evaluate_predictions(samples, test, means, by=self.csp or "formula")
+                others = [*others, *_baseline(train, test, means)]
             else:
                 found = evaluate(
                     samples, train, test, means,
                     protocol=self._protocol(), energies=self._energies(work_folder, progress),
                 )  # fmt: skip
-        self._write(found, record, others, test, train)
+        self._write(found, record, others, test, None if self.csp else train)
         store.discard()
 
     def _write(
@@ -218,6 +223,17 @@ class Command:
             return more
 
         return judged
+
+
+def _baseline(train: Reference | None, test: Reference, means: Means) -> list[Column]:
+    """What the nearest prototypes of the training set would score as predictions."""
+    if train is None:
+        return []
+    samples = nearest_prototypes(train.crystals, test.formula, max(TRIES))
+    if not samples:
+        return []
+    own = dataclasses.replace(means, store=means.store.part("baseline"))
+    return [Column(NAME, evaluate_predictions(samples, test, own).figures)]
 
 
 RELAXED = (

@@ -167,10 +167,12 @@ def evaluate_predictions(
     truth = _examined(test.samples(range(len(test.formula))), "true crystals", 0, means)
     couples = predictions.assign(rows, truth, by)
     able = [(row, true) for row, true in couples if not rows[row]["reason"]]
-    errors = means.map(
+    found_errors = means.map(
         "matching", predictions.error, [(rows[a]["cell"], truth[b]["cell"]) for a, b in able],
         lost=predictions.hangs, at_once=PAIRS_AT_ONCE,
     )  # fmt: skip
+    hung = found_errors.count(predictions.HUNG)
+    errors = [None if value == predictions.HUNG else value for value in found_errors]
     known = dict(zip(able, errors, strict=True))
     all_errors = [known.get(couple) for couple in couples]
     for (row, _), value in zip(couples, all_errors, strict=True):
@@ -178,7 +180,8 @@ def evaluate_predictions(
         if value is not None and (before is None or value < before):
             rows[row]["rmse"] = value
     found = predictions.figures(rows, truth, couples, all_errors)
-    return Evaluation(rows, found, _notes(rows, None))
+    notes = [f"the matcher hung on {hung} pairs, which count as no match"] if hung else []
+    return Evaluation(rows, found, _notes(rows, None) + notes)
 
 
 def _examined(samples: Sequence[Sample], name: str, fingerprints: int, means: Means) -> Rows:
@@ -199,15 +202,17 @@ def _compare(rows: Rows, train: Reference, means: Means, protocol: Protocol) -> 
     same = means.map(
         "comparing samples", pairs.compare,
         [pairs.Pair(rows[a]["cell"], rows[b]["cell"]) for a, b in within],
-        lost=pairs.different, at_once=PAIRS_AT_ONCE,
+        lost=pairs.given_up, at_once=PAIRS_AT_ONCE,
     )  # fmt: skip
     against = pairs.in_reference(rows, train.formula)
     cells = {index: train.cell(index) for index in {b for _, b in against}}
     known = means.map(
         "comparing with the training set", pairs.compare,
         [pairs.Pair(rows[a]["cell"], cells[b]) for a, b in against],
-        lost=pairs.different, at_once=PAIRS_AT_ONCE,
+        lost=pairs.given_up, at_once=PAIRS_AT_ONCE,
     )  # fmt: skip
+    if hung := sum(not found for found in (*same, *known)):
+        skipped.append(f"the matcher hung on {hung} pairs, which count as different")
     labels = dict(zip(cells, train.labels(list(cells)), strict=True))
     seen: dict[int, set[str]] = {}
     for row, reference in against:
@@ -220,10 +225,8 @@ def _compare(rows: Rows, train: Reference, means: Means, protocol: Protocol) -> 
     _mark_first(rows)
     for number, rule in enumerate(pairs.RULES):
         suffix = "" if rule == "match" else f"_{rule}"
-        kept = pairs.first_of_kind(
-            len(rows), [pair for pair, found in zip(within, same, strict=True) if found[number]]
-        )
-        old = {a for (a, _), found in zip(against, known, strict=True) if found[number]}
+        kept = pairs.first_of_kind(len(rows), _where(within, same, number))
+        old = {row for row, _ in _where(against, known, number)}
         for index, row in enumerate(rows):
             good = not row["reason"]
             row[f"unique{suffix}"] = good and kept[index] == index
@@ -233,6 +236,13 @@ def _compare(rows: Rows, train: Reference, means: Means, protocol: Protocol) -> 
     for row in rows:
         row["unique_novel"] = row["unique"] and row["novel"]
     return skipped
+
+
+def _where(
+    couples: list[tuple[int, int]], found: list[list[bool]], rule: int
+) -> list[tuple[int, int]]:
+    """The pairs that are the same by a rule; what the matcher hung on is not."""
+    return [pair for pair, same in zip(couples, found, strict=True) if same and same[rule]]
 
 
 def _affordable(rows: Rows, most: int) -> tuple[list[tuple[int, int]], list[str]]:

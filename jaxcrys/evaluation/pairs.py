@@ -84,10 +84,10 @@ def compare(pair: Pair) -> list[bool]:
     return [match, strict, disordered]
 
 
-def different(pair: Pair) -> list[bool]:
-    """The result of a pair on which the matcher hangs."""
+def given_up(pair: Pair) -> list[bool]:
+    """The result of a pair on which the matcher hangs: nothing is known of it."""
     del pair
-    return [False] * len(RULES)
+    return []
 
 
 def first_of_kind(count: int, same: Sequence[tuple[int, int]]) -> list[int]:

@@ -23,6 +23,7 @@ Rows = Sequence[dict[str, Any]]
 TRIES = (1, 5, 20)
 PUBLISHED = MatchSettings()
 SECTION = "Structure prediction"
+HUNG = "hung"
 SIZES = ((1, 5), (6, 10), (11, 20), (21, 10_000))
 FREEDOM = ((0, 2), (3, 5), (6, 10), (11, 10_000))
 
@@ -62,9 +63,10 @@ def error(pair: tuple[list[Any], list[Any]]) -> float | None:
     return match_cells(first, second, PUBLISHED)
 
 
-def hangs(pair: tuple[list[Any], list[Any]]) -> None:
+def hangs(pair: tuple[list[Any], list[Any]]) -> str:
     """The result of a pair on which the matcher hangs."""
     del pair
+    return HUNG
 
 
 def figures(

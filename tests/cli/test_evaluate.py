@@ -159,9 +159,17 @@ def test_predictions_are_scored_beside_another_evaluation(sets, made, tmp_path):
         "--out",
         str(out),
     ]
+    given += ["--train", str(sets / "train")]
     assert run("evaluate", [*given, "--compare", str(made), "--workers", "1"]) == 0
     assert figures(out)["METRe"]["value"] == 1.0
-    assert "cifs" in (out / "report.html").read_text()
+    text = (out / "report.html").read_text()
+    heads = re.findall(r"<th>(.*?)</th>", text)
+    assert heads[:4] == ["figure", "cifs", "cifs", "nearest prototypes"]
+    # Of ten salts only those like rocksalt are what rocksalt with other elements is.
+    (cells,) = re.findall(r"<tr><td>match rate, k = 1, all</td>(.*?)</tr>", text)
+    rates = re.findall(r'number">([0-9.–]+)', cells)
+    assert rates[0] == "1"
+    assert 0.3 <= float(rates[2]) < 0.8
 
 
 def test_the_best_are_new_valid_and_low():
