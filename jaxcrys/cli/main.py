@@ -36,6 +36,7 @@ examples:
   jaxcrys generate --run run --num 100 --groups 225 --out crystals
   jaxcrys predict --run run --formula BaTiO3 --out BaTiO3
   jaxcrys relax crystals --out relaxed
+  jaxcrys evaluate crystals --train dataset --test test_dataset --out report
 
 'jaxcrys COMMAND --help' lists the options of a command.
 """
