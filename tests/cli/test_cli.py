@@ -154,7 +154,9 @@ def test_help_of_a_command_explains_every_option(command):
     if command == "train":
         options |= options_of(TrainingConfig)
     for name, text in options.items():
-        positional = dict.fromkeys(("inputs", "data", "templates", "geometry", "source"), "PATH")
+        positional = dict.fromkeys(
+            ("inputs", "data", "templates", "geometry", "source", "generated"), "PATH"
+        )
         named = positional | {"run_folder": "--run", "training": ""}
         option = named.get(name, f"--{name.replace('_', '-')}")
         assert option in out

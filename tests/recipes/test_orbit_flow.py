@@ -12,7 +12,7 @@ from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.processes import unmasking
 from jaxcrys.processes.flow import Flow
-from jaxcrys.recipes import orbit_flow
+from jaxcrys.recipes import flow_sampler, orbit_flow
 from jaxcrys.recipes.lattice_prior import to_standard
 from jaxcrys.recipes.properties import Property, Target
 from jaxcrys.symmetry import free_mask, lattice_mask
@@ -45,7 +45,7 @@ def drawn(monkeypatch, spread=1.0, **changes):
             )
         return velocity
 
-    monkeypatch.setattr(orbit_flow, "predict", field)
+    monkeypatch.setattr(flow_sampler, "predict", field)
     flow = Flow(**{"haste": 0.0, **changes})
     config = dataclasses.replace(CONFIG, flow=flow, lattice_spread=spread)
     batch = on_device(CRYSTALS)
@@ -122,7 +122,7 @@ def test_guidance_stresses_what_the_target_changes(monkeypatch):
             species=jnp.zeros((*state.species.shape, 119)),
         )
 
-    monkeypatch.setattr(orbit_flow, "predict", field)
+    monkeypatch.setattr(flow_sampler, "predict", field)
     known = Property("length", mean=1.0, scale=2.0, quantiles=(0.0, 2.0))
     config = dataclasses.replace(CONFIG, properties=(known,), flow=Flow(steps=4, haste=0.0))
     batch = on_device(CRYSTALS)

@@ -22,7 +22,7 @@ from jaxcrys.symmetry.subgroups import is_subgroup
 
 NUMBERS = {"epsilon": 0.3, "sigma": 2.0}
 POTENTIAL = lennard_jones(**NUMBERS, cutoff=5.0)
-ASKED = Request(Wish(max_atoms=10), num=12)
+ASKED = Request(Wish(max_atoms=10), num=8)
 
 
 @pytest.fixture(scope="module")
