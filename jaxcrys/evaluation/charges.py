@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pymatgen.core import Composition, Structure
 
 METALLIC = 0.7
+MOST_ATOMS = 12
+"""Of formulas whose unusual oxidation states are tried in all combinations."""
+
 MOST_SITES = 40
 """Of cells that the bond-valence analysis, which tries combinations, is asked about."""
 
@@ -98,10 +101,27 @@ def _balanced(formula: str) -> bool:
     from pymatgen.core import Composition
 
     composition = Composition(formula)
-    if composition.oxi_state_guesses():
+    if len(composition) == 1 or 0 in _charges(composition):
         return True
+    if composition.num_atoms > MOST_ATOMS:
+        return False
     guesses = composition.oxi_state_guesses(all_oxi_states=True)
     return bool(guesses) and _falling(composition, guesses[0])
+
+
+def _charges(composition: "Composition") -> set[int]:
+    """All charges that states of the ICSD can add up to, each atom with any state of its element.
+
+    Grown atom by atom: pymatgen's guesses try all combinations, which takes minutes for formulas of
+    fifty atoms.
+    """
+    charges = {0}
+    for element, count in composition.items():
+        states: Any = element
+        known = states.icsd_oxidation_states or states.oxidation_states
+        for _ in range(int(count)):
+            charges = {charge + state for charge in charges for state in known}
+    return charges
 
 
 def _falling(composition: "Composition", states: dict[str, float]) -> bool:

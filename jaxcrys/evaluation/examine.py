@@ -4,6 +4,7 @@ Everything that can be wrong with a sample becomes a ``reason`` in its row. A sa
 has no further columns; one that hangs or kills its worker is a row too (:func:`lost`).
 """
 
+import warnings
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -65,8 +66,10 @@ def examine(task: Task) -> dict[str, Any]:
     except Rejection as rejection:
         return row | {"reason": rejection.code, "detail": rejection.problem}
     row["readable"] = True
-    row |= _composition(cell) | _geometry(cell) | _validity(cell) | _symmetry(cell)
-    return row | (_fingerprints(cell, row["formula"]) if task.fingerprints else {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of elements on which libraries know too little
+        row |= _composition(cell) | _geometry(cell) | _validity(cell) | _symmetry(cell)
+        return row | (_fingerprints(cell, row["formula"]) if task.fingerprints else {})
 
 
 def lost(task: Task) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import spglib
-from pymatgen.core import Structure
+from pymatgen.core import Composition, Structure
 
 from jaxcrys.crystal.convert import structure_from_raw, to_structure
-from jaxcrys.evaluation.charges import charge_neutral
+from jaxcrys.evaluation.charges import _balanced, _charges, charge_neutral
 from jaxcrys.evaluation.examine import Task, examine, lost
 from jaxcrys.evaluation.samples import Sample, of_crystal, read_samples
 from jaxcrys.evaluation.validity import as_cell, plausible
@@ -96,3 +96,12 @@ def test_bounds_of_plausible_cells():
     for factor in (0.2, 30.0):
         assert not plausible(cell._replace(lattice=factor * cell.lattice))
     assert structure_from_raw(cell).density == pytest.approx(2.16, abs=0.05)
+
+
+def test_large_formulas_are_balanced_at_once():
+    """As pymatgen's guesses say of small ones, without trying all combinations of large ones."""
+    for formula in ("Fe3O4", "Na2S2O3", "CaTiO3", "NaCl3", "K3Cl", "NaF2", "Al2O", "LiFePO4"):
+        guessed = bool(Composition(formula).oxi_state_guesses())
+        assert (0 in _charges(Composition(formula))) == guessed, formula
+    assert _balanced("Mn24Fe12Cu8Ti10O68S14")
+    assert not _balanced("Na50K31F3")
