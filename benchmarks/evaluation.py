@@ -26,7 +26,7 @@ from jaxcrys.crystal.convert import to_structure
 from jaxcrys.crystal.disturb import disturb
 from jaxcrys.evaluation import composition_valid, structure_valid
 from jaxcrys.evaluation.composition_scale import MEANS, SPREADS
-from jaxcrys.evaluation.evaluate import Means, Protocol, evaluate
+from jaxcrys.evaluation.evaluate import Protocol, Resources, evaluate
 from jaxcrys.evaluation.reference import read_reference
 from jaxcrys.evaluation.samples import of_crystal
 from jaxcrys.evaluation.work import Processes
@@ -62,9 +62,9 @@ def main() -> None:
     train, test = read_reference(given.train), read_reference(given.test)
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, Processes(given.workers) as work:
-        means = Means(work, ChunkStore(Path(folder) / "work", "key"), Watch())
+        resources = Resources(work, ChunkStore(Path(folder) / "work", "key"), Watch())
         protocol = Protocol(fingerprints=given.fingerprints)
-        found = evaluate(samples, train, test, means, protocol=protocol)
+        found = evaluate(samples, train, test, resources, protocol=protocol)
     whole = time.perf_counter() - begin
     print(f"{given.num} samples on {given.workers} processes: {whole:.0f} s in all")
     for figure in found.figures:

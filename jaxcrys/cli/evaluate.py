@@ -1,28 +1,27 @@
 """``jaxcrys evaluate``."""
 
 import dataclasses
+import functools
+import json
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import tyro
 
-from jaxcrys.cli.relax import relax_folder
+from jaxcrys.cli.relax import potential_and_judge
 from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path, sha256, sweep_partials
 from jaxcrys.core.progress import Progress, TerminalProgress
 from jaxcrys.core.versions import library_versions
-from jaxcrys.crystal.build import stack_crystals
-from jaxcrys.crystal.convert import from_arrays
-from jaxcrys.crystal.rejection import Rejection
-from jaxcrys.crystal.storage import CRYSTALS_FILE, save_crystals
+from jaxcrys.crystal.storage import CRYSTALS_FILE
 from jaxcrys.data.prepare import cores, hash_of
 from jaxcrys.evaluation.baseline import NAME, nearest_prototypes
+from jaxcrys.evaluation.energies import relaxed_energies
 from jaxcrys.evaluation.evaluate import (
     Evaluation,
-    Means,
     Protocol,
+    Resources,
     check_protocol,
     evaluate,
     evaluate_predictions,
@@ -33,10 +32,6 @@ from jaxcrys.evaluation.reference import Reference, read_reference
 from jaxcrys.evaluation.report import FIGURES_FILE, read_figures, write_evaluation
 from jaxcrys.evaluation.samples import read_samples
 from jaxcrys.evaluation.work import Processes, key_of
-from jaxcrys.sampling.report import crystal_id, write_rows
-
-TOLERANCE = 1e-3
-"""Å, by which a sample's atoms are moved at most where it is relaxed in its own symmetry."""
 
 SHOWN = (
     "valid", "lemat_valid", "unique_novel", "P1 at 0.1 Å", "as asked or more at 0.001 Å",
@@ -119,6 +114,8 @@ class Command:
             )
         if self.hull is not None and self.potential is None:
             raise InputError("--hull", "judges relaxed crystals", "say --potential as well")
+        if self.potential is not None:  # before anything is examined
+            potential_and_judge(self.potential, self.hull)
         for name in ("limit", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -148,8 +145,6 @@ class Command:
         }
 
     def _finished(self, record: dict[str, Any]) -> bool:
-        import json
-
         try:
             stored = json.loads((self.out / FIGURES_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -165,15 +160,15 @@ class Command:
         train = read_reference(self.train) if self.train else None
         progress.say(f"{len(samples)} samples of {self.generated}")
         with _workers(self) as work:
-            means = Means(work, store, progress)
-            if self.csp is not None or train is None:
-                found = evaluate_predictions(samples, test, means, by=self.csp or "formula")
-                others = [*others, *_baseline(train, test, means)]
-            else:
+            resources = Resources(work, store, progress)
+            if self.csp is not None:
+                found = evaluate_predictions(samples, test, resources, by=self.csp)
+                others = [*others, *_baseline(train, test, resources)]
+            elif train is not None:
+                energies = self._energies(work_folder / f"{key_of(record)}.energies", progress)
                 found = evaluate(
-                    samples, train, test, means,
-                    protocol=self._protocol(), energies=self._energies(work_folder, progress),
-                )  # fmt: skip
+                    samples, train, test, resources, protocol=self._protocol(), energies=energies
+                )
         self._write(found, record, others, test, None if self.csp else train)
         store.discard()
 
@@ -193,59 +188,22 @@ class Command:
         """What relaxes and judges the rows, if a potential was given."""
         if self.potential is None:
             return None
-        potential = self.potential
-
-        def judged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            able, crystals = [], []
-            for index, row in enumerate(rows):
-                if row["reason"]:
-                    continue
-                cell = [np.array(part) for part in row["cell"]]
-                try:
-                    crystals.append(from_arrays(*cell, symprec=TOLERANCE))
-                except Rejection:
-                    continue
-                able.append(index)
-            more: list[dict[str, Any]] = [{} for _ in rows]
-            if not able:
-                return more
-            source = folder / "to_relax"
-            source.mkdir(parents=True, exist_ok=True)
-            save_crystals(source / CRYSTALS_FILE, stack_crystals(crystals))
-            write_rows(source, [{"id": crystal_id(index)} for index in able])
-            done = relax_folder(
-                source, folder / "relaxed", potential=potential, hull=self.hull,
-                release=self.release,
-                progress=progress,
-            )  # fmt: skip
-            for index, row in zip(able, done, strict=True):
-                more[index] = _of_relaxation(row)
-            return more
-
-        return judged
+        potential, judge, described = potential_and_judge(self.potential, self.hull)
+        return functools.partial(
+            relaxed_energies, potential, folder=folder, judged=judge.columns, judge=described,
+            release=self.release, progress=progress,
+        )  # fmt: skip
 
 
-def _baseline(train: Reference | None, test: Reference, means: Means) -> list[Column]:
+def _baseline(train: Reference | None, test: Reference, resources: Resources) -> list[Column]:
     """What the nearest prototypes of the training set would score as predictions."""
     if train is None:
         return []
     samples = nearest_prototypes(train.crystals, test.formula, max(TRIES))
     if not samples:
         return []
-    own = dataclasses.replace(means, store=means.store.part("baseline"))
+    own = dataclasses.replace(resources, store=resources.store.part("baseline"))
     return [Column(NAME, evaluate_predictions(samples, test, own).figures)]
-
-
-RELAXED = (
-    "outcome", "steps", "energy_before", "energy", "e_form", "e_hull_before", "e_hull",
-    "decomposes_to", "missing_elements", "rmsd", "group_before", "group_released",
-)  # fmt: skip
-"""Columns of a relaxation that the table of an evaluation has."""
-
-
-def _of_relaxation(row: dict[str, Any]) -> dict[str, Any]:
-    found = {name: row[name] for name in RELAXED if name in row}
-    return found | {"converged": row.get("release_outcome", row["outcome"]) == "converged"}
 
 
 def summary(folder: Path) -> str:

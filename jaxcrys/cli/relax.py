@@ -13,12 +13,13 @@ from jaxcrys.core.files import sha256
 from jaxcrys.core.progress import Progress, TerminalProgress
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.data.prepare import prepare
+from jaxcrys.potentials.host import AnyPotential
 from jaxcrys.potentials.library import corrections_for, load_potential
 from jaxcrys.relaxation.walk import WalkSettings
 from jaxcrys.sampling.relaxed import OUTCOME, relax_set
 from jaxcrys.sampling.report import read_rows
 from jaxcrys.stability.hull import Scale, load_hull
-from jaxcrys.stability.judge import make_judge
+from jaxcrys.stability.judge import Judge, make_judge
 
 GPA = 1 / 160.21766208
 """eV/Å³."""
@@ -105,9 +106,7 @@ def check_relaxation(potential: str | None, hull: Path | None) -> None:
     if potential is None and hull is not None:
         raise InputError("--hull", "judges relaxed crystals", "say --relax nequix-mp-1 as well")
     if potential is not None:
-        model = load_potential(potential)
-        scale = Scale(model.name, model.digest, corrections_for(model))
-        make_judge(scale, load_hull(hull) if hull else None)
+        potential_and_judge(potential, hull)
 
 
 def relax_drawn(folder: Path, potential: str | None, hull: Path | None) -> None:
@@ -118,6 +117,30 @@ def relax_drawn(folder: Path, potential: str | None, hull: Path | None) -> None:
     rows = relax_folder(folder, out, potential=potential, hull=hull, progress=TerminalProgress())
     print(summary(rows))
     print(f"written to {out}")
+
+
+def potential_and_judge(
+    potential: str,
+    hull: Path | None,
+    *,
+    allow_other_hull: bool = False,
+    corrections: str | None = None,
+) -> tuple[AnyPotential, Judge, dict[str, Any]]:
+    """A potential, what judges its energies, and what that depends on, for records.
+
+    Raises:
+        InputError: for a potential or a hull that cannot be used.
+    """
+    model = load_potential(potential)
+    scale = Scale(model.name, model.digest, corrections or corrections_for(model))
+    stands = load_hull(hull) if hull else None
+    described = {
+        "corrections": scale.corrections,
+        "hull": {"path": str(hull), "sha256": sha256(hull), "source": stands.source}
+        if hull and stands
+        else None,
+    }
+    return model, make_judge(scale, stands, allow_other=allow_other_hull), described
 
 
 def relax_folder(
@@ -137,10 +160,9 @@ def relax_folder(
     """Relax what lies in a folder or file; options as those of :class:`Command`."""
     if limit is not None and limit < 1:
         raise InputError("--limit", f"must be at least 1, got {limit}")
-    model = load_potential(potential)
-    scale = Scale(model.name, model.digest, corrections or corrections_for(model))
-    stands = load_hull(hull) if hull else None
-    judge = make_judge(scale, stands, allow_other=allow_other_hull)
+    model, judge, described = potential_and_judge(
+        potential, hull, allow_other_hull=allow_other_hull, corrections=corrections
+    )
     if not (source / CRYSTALS_FILE).exists():
         return _relax_files(
             source, out, potential=potential, hull=hull, allow_other_hull=allow_other_hull,
@@ -152,12 +174,6 @@ def relax_folder(
         crystals = type(crystals)(**{n: v[:limit] for n, v in vars(crystals).items()})
         rows = rows[:limit]
     kept = [name for name in KEPT if rows and name in rows[0]]
-    described = {
-        "corrections": scale.corrections,
-        "hull": {"path": str(hull), "sha256": sha256(hull), "source": stands.source}
-        if hull and stands
-        else None,
-    }
     return relax_set(
         model, crystals, out,
         source=f"{source} {sha256(source / CRYSTALS_FILE)} {limit or 'all'}",

@@ -8,9 +8,10 @@ A structure is neutral if one of these says so:
 * oxidation states that occur in the ICSD balance the composition;
 * of all known oxidation states those that balance it best grow as electronegativity falls.
 
-The benchmark asks in this order; here what knows the composition alone is asked first, which gives
-the same answers sooner. It counts how often states occur in its own data; here pymatgen's ICSD
-states are taken.
+The benchmark asks in this order; as one yes is enough, what knows the composition alone is asked
+first here. Three things differ: it takes the states that occur in its own data, here those of
+pymatgen's ICSD list are taken; bonds are those to neighbours within 4 Å; and the two searches
+through all combinations are left out for cells of more than 40 atoms and formulas of more than 12.
 """
 
 import functools

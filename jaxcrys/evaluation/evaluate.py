@@ -6,7 +6,7 @@ training set; what is left are sums over the table. An interrupted call goes on.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,8 +35,8 @@ class Protocol:
     """What is measured, and on how much.
 
     Attributes:
-        fingerprints: so many samples and test crystals have their fingerprints computed, for
-            coverage, which is saturated and takes most of the time; 0 for none.
+        fingerprints: of so many samples and test crystals, drawn at random, fingerprints are
+            computed for coverage, which is saturated and takes most of the time; 0 for none.
         real: so many test crystals are examined as samples are, to stand beside them.
         cutoffs: name of the coverage's cutoffs, those of a data set.
         most_pairs: of samples of one formula; of further ones only the same protostructures are
@@ -66,7 +66,7 @@ class Evaluation(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Means:
+class Resources:
     """With what an evaluation is done.
 
     Attributes:
@@ -106,7 +106,7 @@ def evaluate(
     samples: Sequence[Sample],
     train: Reference,
     test: Reference,
-    means: Means,
+    resources: Resources,
     *,
     protocol: Protocol | None = None,
     energies: Energies | None = None,
@@ -117,7 +117,7 @@ def evaluate(
         samples: as they were submitted.
         train: what the generator was trained on.
         test: what the samples should be like.
-        means: with what.
+        resources: with what.
         protocol: what is measured.
         energies: relaxes and judges, if that is wanted.
 
@@ -126,12 +126,14 @@ def evaluate(
     """
     protocol = protocol or Protocol()
     check_protocol(protocol)
-    rows = _examined(samples, "samples", protocol.fingerprints, means)
     random = np.random.default_rng(protocol.seed)
+    printed = _some(random, len(samples), protocol.fingerprints)
+    rows = _examined(samples, "samples", resources, fingerprints=printed)
     chosen = _some(random, len(test.formula), max(protocol.real, protocol.fingerprints))
-    real = _examined(test.samples(chosen), "test crystals", protocol.fingerprints, means)
+    first = range(min(protocol.fingerprints, len(chosen)))
+    real = _examined(test.samples(chosen), "test crystals", resources, fingerprints=first)
     notes = _notes(rows, protocol)
-    notes += _compare(rows, train, means, protocol)
+    notes += _compare(rows, train, resources, protocol)
     if energies is not None:
         for row, more in zip(rows, energies(rows), strict=True):
             row |= more
@@ -142,7 +144,7 @@ def evaluate(
         found += figures.distributions(rows, train, test, floor)
     if protocol.fingerprints:
         found += figures.coverage(
-            rows[: protocol.fingerprints], real[: protocol.fingerprints], CUTOFFS[protocol.cutoffs]
+            [rows[i] for i in printed], [real[i] for i in first], CUTOFFS[protocol.cutoffs]
         )
     if energies is not None:
         found += stability.stability(rows)
@@ -150,24 +152,24 @@ def evaluate(
 
 
 def evaluate_predictions(
-    samples: Sequence[Sample], test: Reference, means: Means, *, by: str = "formula"
+    samples: Sequence[Sample], test: Reference, resources: Resources, *, by: str = "formula"
 ) -> Evaluation:
     """Evaluate structures that were predicted for the crystals of a test set.
 
     Args:
         samples: predictions, the best first.
         test: the true crystals.
-        means: with what.
+        resources: with what.
         by: how predictions belong to true crystals (``predictions.assign``).
 
     Raises:
         InputError: for no samples at all, or numbers that do not fit.
     """
-    rows = _examined(samples, "predictions", 0, means)
-    truth = _examined(test.samples(range(len(test.formula))), "true crystals", 0, means)
+    rows = _examined(samples, "predictions", resources)
+    truth = _examined(test.samples(range(len(test.formula))), "true crystals", resources)
     couples = predictions.assign(rows, truth, by)
     able = [(row, true) for row, true in couples if not rows[row]["reason"]]
-    found_errors = means.map(
+    found_errors = resources.map(
         "matching", predictions.error, [(rows[a]["cell"], truth[b]["cell"]) for a, b in able],
         lost=predictions.hangs, at_once=PAIRS_AT_ONCE,
     )  # fmt: skip
@@ -184,11 +186,14 @@ def evaluate_predictions(
     return Evaluation(rows, found, _notes(rows, None) + notes)
 
 
-def _examined(samples: Sequence[Sample], name: str, fingerprints: int, means: Means) -> Rows:
+def _examined(
+    samples: Sequence[Sample], name: str, resources: Resources, *, fingerprints: Iterable[int] = ()
+) -> Rows:
     if not samples:
         raise InputError(name, "there are none")
-    tasks = [Task(sample, index < fingerprints) for index, sample in enumerate(samples)]
-    return means.map(f"examining {name}", examine, tasks, lost=lost)
+    wanted = set(fingerprints)
+    tasks = [Task(sample, index in wanted) for index, sample in enumerate(samples)]
+    return resources.map(f"examining {name}", examine, tasks, lost=lost)
 
 
 def _some(random: np.random.Generator, count: int, wanted: int) -> list[int]:
@@ -196,17 +201,17 @@ def _some(random: np.random.Generator, count: int, wanted: int) -> list[int]:
     return random.permutation(count)[:wanted].tolist()
 
 
-def _compare(rows: Rows, train: Reference, means: Means, protocol: Protocol) -> list[str]:
+def _compare(rows: Rows, train: Reference, resources: Resources, protocol: Protocol) -> list[str]:
     """Add to the rows what is unique and what is new; say what was not compared."""
     within, skipped = _affordable(rows, protocol.most_pairs)
-    same = means.map(
+    same = resources.map(
         "comparing samples", pairs.compare,
         [pairs.Pair(rows[a]["cell"], rows[b]["cell"]) for a, b in within],
         lost=pairs.given_up, at_once=PAIRS_AT_ONCE,
     )  # fmt: skip
     against = pairs.in_reference(rows, train.formula)
     cells = {index: train.cell(index) for index in {b for _, b in against}}
-    known = means.map(
+    known = resources.map(
         "comparing with the training set", pairs.compare,
         [pairs.Pair(rows[a]["cell"], cells[b]) for a, b in against],
         lost=pairs.given_up, at_once=PAIRS_AT_ONCE,
@@ -281,7 +286,9 @@ def _notes(rows: Rows, protocol: Protocol | None) -> list[str]:
     if failed:
         notes.append(f"{failed} samples have no fingerprints; they count as covered by nothing")
     if protocol is not None and 0 < protocol.fingerprints < len(rows):
-        notes.append(f"coverage stands on the first {protocol.fingerprints} of {len(rows)} samples")
+        notes.append(
+            f"coverage stands on {protocol.fingerprints} of {len(rows)} samples, drawn at random"
+        )
     without = sum(not row["reason"] and not row["protostructure"] for row in rows)
     if without:
         notes.append(f"{without} samples fit no template: they have no hash, and none of their own")

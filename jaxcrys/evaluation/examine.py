@@ -68,7 +68,9 @@ def examine(task: Task) -> dict[str, Any]:
     row["readable"] = True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of elements on which libraries know too little
-        row |= _composition(cell) | _geometry(cell) | _validity(cell) | _symmetry(cell)
+        distances = np.asarray(pairwise_distances(cell.frac, cell.lattice))
+        row |= _composition(cell) | _geometry(cell, distances)
+        row |= _validity(cell, row["formula"], distances) | _symmetry(cell)
         return row | (_fingerprints(cell, row["formula"]) if task.fingerprints else {})
 
 
@@ -103,20 +105,19 @@ def _composition(cell: RawCell) -> dict[str, Any]:
     }
 
 
-def _geometry(cell: RawCell) -> dict[str, Any]:
+def _geometry(cell: RawCell, distances: np.ndarray) -> dict[str, Any]:
     return {
         "volume_per_atom": abs(float(np.linalg.det(cell.lattice))) / len(cell.numbers),
         "density": density(cell),
-        "shortest_distance": float(pairwise_distances(cell.frac, cell.lattice).min()),
+        "shortest_distance": float(distances.min()),
         "cell": [cell.lattice.tolist(), cell.frac.tolist(), cell.numbers.tolist()],
     }
 
 
-def _validity(cell: RawCell) -> dict[str, Any]:
-    formula = reduced_formula(Counter(cell.numbers.tolist()))
-    structure = structure_valid(cell)
+def _validity(cell: RawCell, formula: str, distances: np.ndarray) -> dict[str, Any]:
+    structure = structure_valid(cell, distances)
     composition = classic_rules(formula)
-    distance, sound = distances_plausible(cell), plausible(cell)
+    distance, sound = distances_plausible(cell, distances), plausible(cell)
     neutral = structure and charge_neutral(structure_from_raw(cell))
     return {
         "structure_valid": structure,

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxcrys.core.elements import SYMBOLS, parse_formula, reduced_formula
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.typing import Float
 from jaxcrys.crystal.convert import cell_and_labels
 from jaxcrys.crystal.describe import density
 from jaxcrys.crystal.feasibility import least_distance
@@ -33,8 +34,14 @@ MOST_ELEMENTS = 7
 """Of compositions that smact, which tries all combinations of states, is asked about."""
 
 
-def structure_valid(crystal: Crystal | RawCell) -> bool:
+def structure_valid(
+    crystal: Crystal | RawCell, distances: Float[np.ndarray, "n n"] | None = None
+) -> bool:
     """No two atoms closer than 0.5 Å, and a volume of at least 0.1 Å^3.
+
+    Args:
+        crystal: a single crystal, or a cell.
+        distances: of its atoms, where they are known (``geometry.periodic``).
 
     Example:
         >>> from jaxcrys.crystal import example_crystal
@@ -44,14 +51,22 @@ def structure_valid(crystal: Crystal | RawCell) -> bool:
     cell = as_cell(crystal)
     if not _has_volume(cell):
         return False
-    return bool(pairwise_distances(cell.frac, cell.lattice).min() >= MIN_DISTANCE)
+    if distances is None:
+        distances = np.asarray(pairwise_distances(cell.frac, cell.lattice))
+    return bool(distances.min() >= MIN_DISTANCE)
 
 
-def distances_plausible(crystal: Crystal | RawCell) -> bool:
+def distances_plausible(
+    crystal: Crystal | RawCell, distances: Float[np.ndarray, "n n"] | None = None
+) -> bool:
     """No two atoms closer than ½ (0.7 Å + R_i + R_j), with atomic radii R.
 
     The distance rule of LeMat-GenBench (Siron et al. 2025); lattice translations of an atom count
     as another atom.
+
+    Args:
+        crystal: a single crystal, or a cell.
+        distances: of its atoms, where they are known.
 
     Example:
         >>> from jaxcrys.crystal import example_crystal
@@ -62,7 +77,9 @@ def distances_plausible(crystal: Crystal | RawCell) -> bool:
     if not _has_volume(cell):
         return False
     allowed = least_distance(cell.numbers[:, None], cell.numbers)
-    return bool((pairwise_distances(cell.frac, cell.lattice) >= allowed).all())
+    if distances is None:
+        distances = np.asarray(pairwise_distances(cell.frac, cell.lattice))
+    return bool((distances >= allowed).all())
 
 
 def as_cell(crystal: Crystal | RawCell) -> RawCell:

@@ -7,7 +7,7 @@ from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
 from jaxcrys.crystal import build_crystal, stack_crystals
 from jaxcrys.evaluation import match_structures
-from jaxcrys.evaluation.evaluate import Means, evaluate_predictions
+from jaxcrys.evaluation.evaluate import Resources, evaluate_predictions
 from jaxcrys.evaluation.predictions import PUBLISHED, assign
 from jaxcrys.evaluation.reference import read_reference
 from jaxcrys.evaluation.samples import of_crystal
@@ -35,7 +35,7 @@ def found(rutile, tmp_path_factory):
     salt, zinc = salts()[0], salts()[4]
     test = read_reference(write_dataset(folder / "test", [rutile[0], salt, zinc]))
     samples = [of_crystal(one, str(i)) for i, one in enumerate([*rutile[1], salt])]
-    return evaluate_predictions(samples, test, Means(at_once, ChunkStore(folder / "w", "k")))
+    return evaluate_predictions(samples, test, Resources(at_once, ChunkStore(folder / "w", "k")))
 
 
 def value(found, name):
@@ -85,10 +85,10 @@ def test_a_prediction_that_is_no_crystal_matches_nothing(tmp_path):
     broken = type(broken)(**{**vars(broken), "lattice": np.full(6, np.nan)})
     test = read_reference(write_dataset(tmp_path / "test", [salts()[0]]))
     samples = [of_crystal(broken, "broken")]
-    means = Means(at_once, ChunkStore(tmp_path / "w", "k"))
+    resources = Resources(at_once, ChunkStore(tmp_path / "w", "k"))
     for by in ("rows", "formula"):
-        found = evaluate_predictions(samples, test, means, by=by)
+        found = evaluate_predictions(samples, test, resources, by=by)
         assert value(found, "match rate, k = 1, all") == 0
         assert value(found, "cRMSE") == PUBLISHED.stol
         assert found.rows[0]["reason"] == "not_finite"
-        means.store.discard()
+        resources.store.discard()
