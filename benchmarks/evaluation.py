@@ -1,12 +1,12 @@
 """How long an evaluation takes, and where the time goes, beside CDVAE's metrics done straight.
 
-    python benchmarks/evaluation.py GENERATED --train TRAIN --test TEST [--num 10000]
+    python benchmarks/evaluation.py GENERATED... --train TRAIN --test TEST [--num 10000]
         [--fingerprints 1000] [--straight 1000] [--workers 2]
 
-GENERATED is a generated set; it is repeated, each time a little moved, until there are enough.
-TRAIN and TEST are prepared datasets. "Straight" are validity and fingerprints of one sample after
-the other as CDVAE computes them: matminer on every atom of the primitive cell. In the same run,
-on the same samples, both must give the same fingerprints.
+GENERATED are generated sets, whose crystals are taken in turns; if they have too few, again, a
+little moved. TRAIN and TEST are prepared datasets. "Straight" are validity and fingerprints of one
+sample after the other as CDVAE computes them: matminer on every atom of the primitive cell. In the
+same run, on the same samples, both must give the same fingerprints.
 """
 
 import argparse
@@ -21,14 +21,14 @@ import numpy as np
 from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
-from jaxcrys.crystal import load_crystals
-from jaxcrys.crystal.convert import to_structure
+from jaxcrys.crystal import Crystal, load_crystals
+from jaxcrys.crystal.convert import structure_from_raw
 from jaxcrys.crystal.disturb import disturb
 from jaxcrys.evaluation import composition_valid, structure_valid
 from jaxcrys.evaluation.composition_scale import MEANS, SPREADS
 from jaxcrys.evaluation.evaluate import Protocol, Resources, evaluate
 from jaxcrys.evaluation.reference import read_reference
-from jaxcrys.evaluation.samples import of_crystal
+from jaxcrys.evaluation.samples import of_crystal, primitive_atoms
 from jaxcrys.evaluation.work import Processes
 
 
@@ -49,7 +49,7 @@ class Watch(Progress):
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("generated", type=Path)
+    parser.add_argument("generated", type=Path, nargs="+")
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--num", type=int, default=10_000)
@@ -74,14 +74,20 @@ def main() -> None:
         straight(crystals[: given.straight], found.rows)
 
 
-def enough(path: Path, count: int) -> list:
-    """Crystals of a set, again and again a little elsewhere."""
-    batch, random = load_crystals(path), np.random.default_rng(0)
-    rounds = -(-count // len(batch.group))
-    found = []
-    for number in range(rounds):
+def enough(paths: list[Path], count: int) -> list:
+    """Crystals of all sets in turns, again and again a little elsewhere."""
+    random = np.random.default_rng(0)
+    each = -(-count // len(paths))
+    sets = [some(load_crystals(path), each, random) for path in paths]
+    return [crystal for turn in zip(*sets, strict=True) for crystal in turn][:count]
+
+
+def some(batch: Crystal, count: int, random: np.random.Generator) -> list[Crystal]:
+    """So many crystals of a batch."""
+    have, found = len(batch.group), []
+    for number in range(-(-count // have)):
         moved = disturb(batch, random, atoms=0.02) if number else batch
-        found += [take(moved, index) for index in range(len(batch.group))]
+        found += [take(moved, index) for index in range(have)]
     return found[:count]
 
 
@@ -96,7 +102,7 @@ def straight(crystals: list, rows: list) -> None:
     spent = {"validity": 0.0, "structure fingerprints": 0.0, "composition fingerprints": 0.0}
     worst = 0.0
     for crystal, row in zip(crystals, rows, strict=False):
-        structure = to_structure(crystal).get_primitive_structure()
+        structure = structure_from_raw(primitive_atoms(crystal))
         begin = time.perf_counter()
         structure_valid(crystal), composition_valid(crystal)
         spent["validity"] += time.perf_counter() - begin

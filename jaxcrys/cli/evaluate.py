@@ -1,7 +1,6 @@
 """``jaxcrys evaluate``."""
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from jaxcrys.core.versions import library_versions
 from jaxcrys.crystal.storage import CRYSTALS_FILE
 from jaxcrys.data.prepare import cores, hash_of
 from jaxcrys.evaluation.baseline import NAME, nearest_prototypes
-from jaxcrys.evaluation.energies import relaxed_energies
+from jaxcrys.evaluation.energies import Energies
 from jaxcrys.evaluation.evaluate import (
     Evaluation,
     Protocol,
@@ -184,15 +183,14 @@ class Command:
         with atomic_path(self.out) as partial:
             write_evaluation(partial, name, found, record, test=test, train=train, others=others)
 
-    def _energies(self, folder: Path, progress: Progress) -> Any:
+    def _energies(self, folder: Path, progress: Progress) -> Energies | None:
         """What relaxes and judges the rows, if a potential was given."""
         if self.potential is None:
             return None
         potential, judge, described = potential_and_judge(self.potential, self.hull)
-        return functools.partial(
-            relaxed_energies, potential, folder=folder, judged=judge.columns, judge=described,
-            release=self.release, progress=progress,
-        )  # fmt: skip
+        return Energies(
+            potential, judge.columns, described, folder, release=self.release, progress=progress
+        )
 
 
 def _baseline(train: Reference | None, test: Reference, resources: Resources) -> list[Column]:

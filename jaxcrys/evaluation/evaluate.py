@@ -6,7 +6,7 @@ training set; what is left are sums over the table. An interrupted call goes on.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import Progress
 from jaxcrys.evaluation import figures, pairs, predictions, stability
 from jaxcrys.evaluation.distributions import CUTOFFS
+from jaxcrys.evaluation.energies import Energies
 from jaxcrys.evaluation.examine import Task, examine, lost
 from jaxcrys.evaluation.figures import Figure
 from jaxcrys.evaluation.reference import Reference
@@ -25,9 +26,6 @@ from jaxcrys.evaluation.work import Work, map_items
 PAIRS_AT_ONCE = 64
 
 Rows = list[dict[str, Any]]
-
-Energies = Callable[[Rows], Rows]
-"""Further columns for each row: energies before and after relaxation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +133,8 @@ def evaluate(
     notes = _notes(rows, protocol)
     notes += _compare(rows, train, resources, protocol)
     if energies is not None:
-        for row, more in zip(rows, energies(rows), strict=True):
-            row |= more
+        _extend(rows, energies.relaxed(rows))
+        _extend(real, energies.as_they_are(real))
     floor = _some(random, len(train.formula), len(rows))
     found = figures.validity(rows, real) + figures.newness(rows) + figures.symmetry(rows)
     found += figures.breakdown(rows)
@@ -147,7 +145,7 @@ def evaluate(
             [rows[i] for i in printed], [real[i] for i in first], CUTOFFS[protocol.cutoffs]
         )
     if energies is not None:
-        found += stability.stability(rows)
+        found += stability.stability(rows) + stability.energy_distances(rows, real)
     return Evaluation(rows, found, notes)
 
 
@@ -194,6 +192,12 @@ def _examined(
     wanted = set(fingerprints)
     tasks = [Task(sample, index in wanted) for index, sample in enumerate(samples)]
     return resources.map(f"examining {name}", examine, tasks, lost=lost)
+
+
+def _extend(rows: Rows, more: Rows) -> None:
+    """Add further columns to the rows."""
+    for row, columns in zip(rows, more, strict=True):
+        row |= columns
 
 
 def _some(random: np.random.Generator, count: int, wanted: int) -> list[int]:

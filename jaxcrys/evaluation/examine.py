@@ -12,17 +12,17 @@ import numpy as np
 
 from jaxcrys.core.elements import SYMBOLS, reduced_formula
 from jaxcrys.core.errors import InputError
-from jaxcrys.crystal.convert import cell_and_labels, detect_group, from_arrays, structure_from_raw
+from jaxcrys.crystal.convert import from_arrays, structure_from_raw
 from jaxcrys.crystal.describe import density, total_dof, wyckoff_string
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.protostructure import protostructure_label, prototype_label
 from jaxcrys.crystal.raw import RawCell, check_cell
 from jaxcrys.crystal.rejection import Rejection
-from jaxcrys.crystal.standardise import SYMPREC
+from jaxcrys.crystal.standardise import SYMPREC, find_group
 from jaxcrys.data.parsing import parse
 from jaxcrys.evaluation.charges import charge_neutral
 from jaxcrys.evaluation.fingerprints import composition_fingerprint, structure_fingerprint
-from jaxcrys.evaluation.samples import OWN, TOO_LARGE, Sample
+from jaxcrys.evaluation.samples import OWN, TOO_LARGE, Sample, primitive_atoms
 from jaxcrys.evaluation.validity import (
     classic_rules,
     distances_plausible,
@@ -87,7 +87,7 @@ def lost(task: Task) -> dict[str, Any]:
 def _cell(sample: Sample) -> RawCell:
     """The cell as it was submitted, checked for what no crystal can have."""
     if sample.kind == OWN:
-        raw = cell_and_labels(sample.content)[0]
+        raw = primitive_atoms(sample.content)
     else:
         if sample.kind == TOO_LARGE:
             raise Rejection(TOO_LARGE, f"has {sample.content} characters, more than any crystal")
@@ -133,10 +133,15 @@ def _validity(cell: RawCell, formula: str, distances: np.ndarray) -> dict[str, A
 
 def _symmetry(cell: RawCell) -> dict[str, Any]:
     """Groups, and what the crystal is apart from its coordinates; empty where no symmetry fits."""
-    row: dict[str, Any] = {f"group_{symprec}": detect_group(cell, symprec) for symprec in SYMPRECS}
     try:
         crystal = from_arrays(*cell, symprec=SYMPREC, min_distance=NEAREST_FOR_SYMMETRY)
     except (Rejection, InputError):
+        crystal = None
+    known = {} if crystal is None else {SYMPREC: int(crystal.group)}
+    row: dict[str, Any] = {
+        f"group_{symprec}": known.get(symprec) or _group(cell, symprec) for symprec in SYMPRECS
+    }
+    if crystal is None:
         return row | {"protostructure": "", "prototype": "", "wyckoff": "", "sites": 0, "dof": 0,
                       "primitive_atoms": len(cell.numbers)}  # fmt: skip
     return row | {
@@ -147,6 +152,14 @@ def _symmetry(cell: RawCell) -> dict[str, Any]:
         "dof": total_dof(crystal),
         "primitive_atoms": int(num_primitive_atoms(crystal)),
     }
+
+
+def _group(cell: RawCell, symprec: float) -> int:
+    """The space group number; 0 where spglib finds none."""
+    try:
+        return find_group(cell, symprec=symprec)
+    except Rejection:
+        return 0
 
 
 def _fingerprints(cell: RawCell, formula: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxcrys.core.elements import SYMBOLS
 from jaxcrys.crystal.raw import RawCell
-from jaxcrys.evaluation.matching import MatchSettings, match_cells
+from jaxcrys.evaluation.matching import MatchSettings, same_cells
 
 RULES = ("match", "strict", "disordered")
 
@@ -75,12 +75,10 @@ def compare(pair: Pair) -> list[bool]:
         [True, True, True]
     """
     first, second = (_cell(each) for each in pair)
-    match = match_cells(first, second, MATCH) is not None
+    match = same_cells(first, second, MATCH)
     # The strict rules narrow the default ones, and those for disorder widen them.
-    strict = match and match_cells(first, second, STRICT) is not None
-    disordered = match or (
-        _mergeable(first) and match_cells(_merged(first), _merged(second), MATCH) is not None
-    )
+    strict = match and same_cells(first, second, STRICT)
+    disordered = match or (_mergeable(first) and same_cells(_merged(first), _merged(second), MATCH))
     return [match, strict, disordered]
 
 

@@ -1,5 +1,6 @@
 """Interactive pictures of an evaluation, with plotly and pymatviz."""
 
+import contextlib
 import functools
 import warnings
 from collections import Counter
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.crystal.convert import structure_from_raw
+from jaxcrys.crystal.convert import cell_and_labels, from_arrays, structure_from_raw
 from jaxcrys.crystal.raw import RawCell
+from jaxcrys.crystal.rejection import Rejection
 from jaxcrys.evaluation.figures import SIZE, SYSTEM, Figure, number_of
 from jaxcrys.evaluation.reference import Reference
 
@@ -107,8 +109,10 @@ def breakdown(found: Sequence[Figure]) -> "Plot":
 
 
 def view(row: Mapping[str, Any]) -> "Plot":
-    """A crystal in three dimensions."""
+    """A crystal in three dimensions: its conventional cell, if it has one."""
     cell = RawCell(*map(np.array, row["cell"]))
+    with contextlib.suppress(Rejection):
+        cell = cell_and_labels(from_arrays(*cell))[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         figure = _pymatviz().structure_3d(

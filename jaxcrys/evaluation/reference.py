@@ -10,13 +10,12 @@ import numpy as np
 from jaxcrys.core.elements import SYMBOLS
 from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Int
-from jaxcrys.crystal.convert import cell_and_labels
 from jaxcrys.crystal.describe import GRAMS_PER_CM3, formula
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.protostructure import protostructure_label, prototype_label
 from jaxcrys.crystal.storage import load_crystals
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.evaluation.samples import Sample, of_crystal
+from jaxcrys.evaluation.samples import Sample, of_crystal, primitive_atoms
 from jaxcrys.geometry.lattice import matrix_from_coefficients, volume
 from jaxcrys.symmetry.wyckoff import multiplicity
 
@@ -53,8 +52,8 @@ class Reference(NamedTuple):
         return counts
 
     def cell(self, index: int) -> list[Any]:
-        """Conventional cell of a crystal as plain lists."""
-        return [part.tolist() for part in cell_and_labels(take(self.crystals, index))[0]]
+        """Primitive cell of a crystal as plain lists."""
+        return [part.tolist() for part in primitive_atoms(take(self.crystals, index))]
 
     def labels(self, rows: Sequence[int]) -> list[str]:
         """Protostructures of some crystals."""

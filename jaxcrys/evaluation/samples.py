@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxcrys.core.pytree import take
+from jaxcrys.crystal.convert import cell_and_labels
+from jaxcrys.crystal.p1 import to_p1
+from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.readers import Record, read_records
@@ -62,6 +65,19 @@ def read_samples(path: Path | str, *, limit: int | None = None) -> list[Sample]:
             break
         samples.append(_sample(record))
     return samples
+
+
+def primitive_atoms(crystal: Crystal) -> RawCell:
+    """The primitive cell of a crystal of ours, which is what data sets and other systems hold.
+
+    Example:
+        >>> from jaxcrys.crystal import example_crystal
+        >>> primitive_atoms(example_crystal()).numbers.tolist()
+        [11, 17]
+    """
+    if not np.isfinite(crystal.lattice).all():  # some cell, for the reason why there is none
+        return cell_and_labels(crystal)[0]
+    return cell_and_labels(to_p1(crystal))[0]
 
 
 def _sample(record: Record) -> Sample:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from jaxcrys.evaluation.bootstrap import interval, mean_interval
-from jaxcrys.evaluation.figures import Figure, number_of, share, truth
+from jaxcrys.evaluation.distributions import wasserstein
+from jaxcrys.evaluation.figures import DRAWS_OF_DISTANCES, Figure, number_of, share, truth
 
 Rows = Sequence[dict[str, Any]]
 
@@ -25,7 +26,7 @@ def stability(rows: Rows) -> list[Figure]:
     figures = []
     for column, when in (("e_hull_before", "as submitted"), ("e_hull", "relaxed")):
         energies = np.array([number_of(row.get(column)) for row in rows])
-        known = energies[np.isfinite(energies)]
+        known = _finite(rows, column)
         found = interval(lambda drawn, k=known: float(np.median(k[drawn])), len(known))
         figures.append(Figure(SECTION, f"median e_hull, {when}", *found, len(known),
                               "eV/atom above the hull, where known"))  # fmt: skip
@@ -50,10 +51,38 @@ def stability(rows: Rows) -> list[Figure]:
     return [*figures, *_relaxation(rows)]
 
 
+def energy_distances(rows: Rows, real: Rows) -> list[Figure]:
+    """Wasserstein distances of energies from those of real crystals, by the same potential.
+
+    Args:
+        rows: with ``energy`` and ``energy_before`` in eV/atom, and ``e_form`` and
+            ``e_form_before`` where a hull has references for them.
+        real: of test crystals as they are, with ``energy_before`` and ``e_form_before``.
+    """
+    figures = []
+    for column, kind in (("energy", "energy"), ("e_form", "formation energy")):
+        expected = _finite(real, f"{column}_before")
+        for suffix, when in (("_before", "as submitted"), ("", "relaxed")):
+            values = _finite(rows, column + suffix)
+            if not len(values) or not len(expected):
+                continue
+            found = interval(lambda drawn, v=values, e=expected: wasserstein(v[drawn], e),
+                             len(values), draws=DRAWS_OF_DISTANCES, positive=True)  # fmt: skip
+            figures.append(Figure(
+                SECTION, f"W({kind}), {when}", *found, len(values),
+                f"Wasserstein distance in eV/atom from {len(expected)} test crystals as they are",
+            ))  # fmt: skip
+    return figures
+
+
+def _finite(rows: Rows, column: str) -> np.ndarray:
+    values = np.array([number_of(row.get(column)) for row in rows])
+    return values[np.isfinite(values)]
+
+
 def _relaxation(rows: Rows) -> list[Figure]:
     """What relaxing did."""
-    moved = np.array([number_of(row.get("rmsd")) for row in rows])
-    moved = moved[np.isfinite(moved)]
+    moved = _finite(rows, "rmsd")
     found = interval(lambda drawn: float(np.mean(moved[drawn])), len(moved))
     figures = [
         share(rows, "converged", SECTION, "the relaxation converged"),

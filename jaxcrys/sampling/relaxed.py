@@ -182,7 +182,7 @@ def _columns(start: Crystal, end: Relaxed, judged: Columns | None) -> dict[str, 
     if judged is None or end.outcome not in SOUND:  # of others no library could say anything
         return columns
     begun = judged(start, end.start_energy)
-    known = {"e_hull_before": begun["e_hull"]} if "e_hull" in begun else {}
+    known = {f"{name}_before": begun[name] for name in ("e_form", "e_hull") if name in begun}
     return columns | known | dict(judged(end.crystal, end.energy))
 
 
