@@ -24,6 +24,7 @@ from jaxcrys.evaluation.evaluate import (
     check_protocol,
     evaluate,
     evaluate_predictions,
+    formulas_of,
 )
 from jaxcrys.evaluation.page import Column
 from jaxcrys.evaluation.predictions import TRIES
@@ -57,6 +58,8 @@ class Command:
             stands what its nearest prototypes would score.
         csp: score structure predictions: by formula, or in rows, as many for each crystal of the
             test set, in its order.
+        only_predicted: with --csp formula, leave out test crystals of whose formula there is no
+            prediction.
         potential: relax the samples with it: nequix-mp-1, a .nqx file, or ase:MODULE:CLASS.
         hull: by which the relaxed crystals are judged, made by 'jaxcrys hull'.
         release: relax once more without symmetry, and say how many groups are kept.
@@ -76,6 +79,7 @@ class Command:
     out: Path
     train: Path | None = None
     csp: Literal["formula", "rows"] | None = None
+    only_predicted: bool = False
     potential: str | None = None
     hull: Path | None = None
     release: bool = False
@@ -111,6 +115,8 @@ class Command:
             raise InputError(
                 "--train", "is needed to tell what is new", "or score predictions: --csp formula"
             )
+        if self.only_predicted and self.csp != "formula":
+            raise InputError("--only-predicted", "goes with --csp formula")
         if self.hull is not None and self.potential is None:
             raise InputError("--hull", "judges relaxed crystals", "say --potential as well")
         if self.potential is not None:  # before anything is examined
@@ -135,6 +141,7 @@ class Command:
             record |= {"measured": dataclasses.asdict(self._protocol())}
         return record | {
             "csp": self.csp,
+            "only_predicted": self.only_predicted,
             "limit": self.limit,
             "potential": self.potential,
             "release": self.release,
@@ -161,8 +168,14 @@ class Command:
         with _workers(self) as work:
             resources = Resources(work, store, progress)
             if self.csp is not None:
-                found = evaluate_predictions(samples, test, resources, by=self.csp)
-                others = [*others, *_baseline(train, test, resources)]
+                found = evaluate_predictions(
+                    samples, test, resources, by=self.csp, only_predicted=self.only_predicted
+                )
+                formulas = formulas_of(found.rows)
+                if self.only_predicted:
+                    test = test.of_formulas(formulas)
+                tries = min(max(TRIES), max(formulas.values(), default=1))
+                others = [*others, *_baseline(train, test, tries, resources)]
             elif train is not None:
                 energies = self._energies(work_folder / f"{key_of(record)}.energies", progress)
                 found = evaluate(
@@ -193,11 +206,13 @@ class Command:
         )
 
 
-def _baseline(train: Reference | None, test: Reference, resources: Resources) -> list[Column]:
-    """What the nearest prototypes of the training set would score as predictions."""
+def _baseline(
+    train: Reference | None, test: Reference, tries: int, resources: Resources
+) -> list[Column]:
+    """What the nearest prototypes of the training set would score, as many for each formula."""
     if train is None:
         return []
-    samples = nearest_prototypes(train.crystals, test.formula, max(TRIES))
+    samples = nearest_prototypes(train.crystals, test.formula, tries)
     if not samples:
         return []
     own = dataclasses.replace(resources, store=resources.store.part("baseline"))

@@ -150,7 +150,12 @@ def evaluate(
 
 
 def evaluate_predictions(
-    samples: Sequence[Sample], test: Reference, resources: Resources, *, by: str = "formula"
+    samples: Sequence[Sample],
+    test: Reference,
+    resources: Resources,
+    *,
+    by: str = "formula",
+    only_predicted: bool = False,
 ) -> Evaluation:
     """Evaluate structures that were predicted for the crystals of a test set.
 
@@ -159,11 +164,14 @@ def evaluate_predictions(
         test: the true crystals.
         resources: with what.
         by: how predictions belong to true crystals (``predictions.assign``).
+        only_predicted: leave out true crystals of whose formula there is no prediction.
 
     Raises:
         InputError: for no samples at all, or numbers that do not fit.
     """
     rows = _examined(samples, "predictions", resources)
+    if only_predicted:
+        test = test.of_formulas(formulas_of(rows))
     truth = _examined(test.samples(range(len(test.formula))), "true crystals", resources)
     couples = predictions.assign(rows, truth, by)
     able = [(row, true) for row, true in couples if not rows[row]["reason"]]
@@ -182,6 +190,11 @@ def evaluate_predictions(
     found = predictions.figures(rows, truth, couples, all_errors)
     notes = [f"the matcher hung on {hung} pairs, which count as no match"] if hung else []
     return Evaluation(rows, found, _notes(rows, None) + notes)
+
+
+def formulas_of(rows: Rows) -> Counter[str]:
+    """How many samples have each formula."""
+    return Counter(row["formula"] for row in rows if not row["reason"])
 
 
 def _examined(

@@ -1,7 +1,7 @@
 """What is known of a data set that generated crystals are compared with."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +63,11 @@ class Reference(NamedTuple):
         """All templates: prototypes of the crystals."""
         count = len(self.groups)
         return {prototype_label(take(self.crystals, row)) for row in range(count)}
+
+    def of_formulas(self, formulas: Container[str]) -> "Reference":
+        """The crystals of some formulas alone."""
+        rows = np.array([row for row, name in enumerate(self.formula) if name in formulas], int)
+        return Reference(self.name, take(self.crystals, rows), [self.formula[row] for row in rows])
 
     def samples(self, rows: Sequence[int]) -> list[Sample]:
         """Some crystals, to be examined as generated ones are."""

@@ -119,6 +119,7 @@ def test_the_same_call_is_finished_and_another_is_refused(sets, made, capsys):
         (["--cutoffs", "x"], "--cutoffs: must be one of mp_20"),
         (["--hull", "hull.json"], "say --potential as well"),
         (["--limit", "0"], "--limit"),
+        (["--only-predicted"], "goes with --csp formula"),
         (["--compare", "nowhere"], "holds no evaluation"),
     ],
 )

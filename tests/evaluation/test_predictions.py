@@ -30,12 +30,23 @@ def rutile():
 
 
 @pytest.fixture(scope="module")
-def found(rutile, tmp_path_factory):
+def evaluated(rutile, tmp_path_factory):
+    """The evaluation of guesses at two of three crystals, with options."""
     folder = tmp_path_factory.mktemp("predictions")
     salt, zinc = salts()[0], salts()[4]
     test = read_reference(write_dataset(folder / "test", [rutile[0], salt, zinc]))
     samples = [of_crystal(one, str(i)) for i, one in enumerate([*rutile[1], salt])]
-    return evaluate_predictions(samples, test, Resources(at_once, ChunkStore(folder / "w", "k")))
+
+    def evaluated(**options):
+        resources = Resources(at_once, ChunkStore(folder / "w", str(options)))
+        return evaluate_predictions(samples, test, resources, **options)
+
+    return evaluated
+
+
+@pytest.fixture(scope="module")
+def found(evaluated):
+    return evaluated()
 
 
 def value(found, name):
@@ -57,6 +68,12 @@ def test_rates_grow_with_the_number_of_tries(rutile, found):
     assert value(found, "space group, k = 1") == pytest.approx(1 / 3)
     assert found.rows[1]["rmse"] == pytest.approx(near)
     assert "rmse" not in found.rows[0]
+
+
+def test_what_was_not_predicted_may_be_left_out(evaluated):
+    only = evaluated(only_predicted=True)
+    assert value(only, "match rate, k = 1, all") == pytest.approx(1 / 2)
+    assert value(only, "METRe") == 1.0
 
 
 def test_filtered_rates_ask_for_validity_of_both(found):
