@@ -53,7 +53,7 @@ def write_evaluation(
     text = page(
         f"Evaluation of {name}",
         f"{count} samples against {test.name} ({len(test.formula)} crystals)"
-        + (f", trained on {train.name} ({len(train.formula)})" if train else "")
+        + (f", novelty against {train.name} ({len(train.formula)})" if train else "")
         + ". In brackets: 95 % confidence intervals by the bootstrap over samples.",
         [Column(name, found.figures), *others],
         found.rows, protocol=lines(record), notes=found.notes, test=test, train=train,

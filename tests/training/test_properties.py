@@ -189,6 +189,7 @@ def losses(folder):
     return [{k: v for k, v in row.items() if k != "seconds_per_step"} for row in rows]
 
 
+@pytest.mark.slow
 def test_interrupted_run_continues_to_the_last_bit(tmp_path, monkeypatch):
     short_run(tmp_path / "whole")
     original = Batches.at
