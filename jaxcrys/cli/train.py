@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -40,6 +40,8 @@ class Command:
         properties: numeric columns of the dataset that crystals shall be drawn for, such as
             'formation_energy_per_atom,band_gap'; values may be missing.
         training: how to train.
+        strategy: how batches are laid over several devices; the results are the same. pmap gives
+            each device whole microbatches.
     """
 
     data: tyro.conf.Positional[Path]
@@ -52,6 +54,7 @@ class Command:
     species: Annotated[str | None, tyro.conf.arg(metavar="generated|given")] = None
     properties: str | None = None
     training: TrainingConfig = TrainingConfig()
+    strategy: Literal["sharded", "pmap"] = "sharded"
 
     def run(self) -> None:
         """Train."""
@@ -66,6 +69,7 @@ class Command:
             properties=read_properties(self.data, names) if names else None,
             validation_properties=read_properties(self.val, names) if names and self.val else None,
             source=describe_sources(self.data, self.val),
+            strategy=self.strategy,
             progress=TerminalProgress(),
         )
         print(

@@ -1,5 +1,6 @@
 """Devices: one mesh with a single data axis, and the two ways to lay arrays over it."""
 
 from jaxcrys.parallel.mesh import data_mesh, replicate, shard_batch
+from jaxcrys.parallel.strategies import STRATEGIES
 
-__all__ = ["data_mesh", "replicate", "shard_batch"]
+__all__ = ["STRATEGIES", "data_mesh", "replicate", "shard_batch"]

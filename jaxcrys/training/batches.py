@@ -16,7 +16,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Bool, Int
 from jaxcrys.crystal.buckets import assign_shapes, fit_sites
 from jaxcrys.crystal.primitive import CellShape
-from jaxcrys.parallel.mesh import shard_batch
+from jaxcrys.parallel.strategies import STRATEGIES
 from jaxcrys.recipes.model import ModelConfig
 from jaxcrys.training.config import TrainingConfig
 from jaxcrys.training.examples import Examples
@@ -91,9 +91,11 @@ class Batches:
         mesh: Mesh,
         *,
         repeat: bool = True,
+        strategy: str = "sharded",
+        parts: int = 1,
     ) -> None:
         self._examples = examples
-        self._mesh = mesh
+        self._place = lambda batch: STRATEGIES[strategy].place(mesh, batch, parts)
         self._shapes = model.shapes
         index = assign_shapes(examples.crystals, model.shapes)
         self.order = BatchOrder(
@@ -115,7 +117,7 @@ class Batches:
             lambda leaf: _blank(leaf, members == NOBODY), take(self._examples, members)
         )
         crystals = fit_sites(chosen.crystals, cell.sites)
-        return cell, shard_batch(self._mesh, Examples(crystals, chosen.properties))
+        return cell, self._place(Examples(crystals, chosen.properties))
 
     def epoch(self) -> range:
         """The steps of the first epoch."""

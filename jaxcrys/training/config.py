@@ -13,6 +13,8 @@ class TrainingConfig:
     Attributes:
         steps: optimiser steps.
         batch_size: crystals in a step, over all devices.
+        microbatches: parts of a batch, whose gradients are averaged: a step takes the memory of
+            one. The noise of a crystal depends on the part that it is in.
         optimiser: ``muon`` for the matrices of the layers, or ``adam`` for everything
             (``training.optimiser``).
         learning_rate: peak of the schedule: linear warm-up, then a cosine down to a hundredth.
@@ -30,6 +32,7 @@ class TrainingConfig:
 
     steps: int = 20_000
     batch_size: int = 64
+    microbatches: int = 1
     optimiser: Literal["muon", "adam"] = "muon"
     learning_rate: float = 3e-3
     warmup_steps: int = 500
@@ -52,7 +55,14 @@ def validate(config: TrainingConfig) -> None:
     Example:
         >>> validate(TrainingConfig())
     """
-    for name in ("steps", "batch_size", "checkpoint_every", "log_every", "max_shapes"):
+    for name in (
+        "steps",
+        "batch_size",
+        "microbatches",
+        "checkpoint_every",
+        "log_every",
+        "max_shapes",
+    ):
         if getattr(config, name) < 1:
             raise InputError(name, f"must be at least 1, got {getattr(config, name)}")
     if not config.learning_rate > 0:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from jaxcrys.core.settings import to_json
 from jaxcrys.crystal.buckets import choose_shapes, join_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.mesh import data_mesh, replicate
+from jaxcrys.parallel.strategies import STRATEGIES
 from jaxcrys.recipes.base import get_recipe, recipe_names
 from jaxcrys.recipes.model import (
     ModelConfig,
@@ -62,12 +63,14 @@ def train(
     properties: Columns | None = None,
     validation_properties: Columns | None = None,
     source: dict[str, Any] | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    strategy: str = "sharded",
     progress: Progress | None = None,
 ) -> TrainingResult:
     """Train a recipe, or go on with a run that was interrupted.
 
     A run is resumed from its newest checkpoint and then continues exactly as if it had never
-    stopped. On several devices the batch is split over all of them.
+    stopped. On several devices the batch is split over all of them; the losses are those of one.
 
     Args:
         run: folder of the run; made if it does not exist.
@@ -80,6 +83,9 @@ def train(
             NaN where not known.
         validation_properties: of the validation set; not known without them.
         source: what the crystals are (name, hash), kept in the run's config.
+        devices: that share the work; all by default.
+        strategy: how batches are laid over devices (``parallel.strategies``); the results are the
+            same.
         progress: where to report.
 
     Raises:
@@ -89,6 +95,8 @@ def train(
     run = Path(run)
     progress = progress or Progress()
     validate(config)
+    if strategy not in STRATEGIES:
+        raise InputError("strategy", f"must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
     get_recipe(recipe).validate(settings)
     columns = dict(properties or {})
     _check_conditions(recipe, columns)
@@ -111,9 +119,10 @@ def train(
     model = model_from_json(described["model"], str(config_path(run)))
 
     # State on the devices; programs, one for each cell shape.
-    mesh = data_mesh()
+    mesh = data_mesh(devices)
     state = replicate(mesh, init_state(model, config))
-    batches = Batches(examples, model, config, mesh)
+    parts = config.microbatches
+    batches = Batches(examples, model, config, mesh, strategy=strategy, parts=parts)
     held_out = Batches(held, model, config, mesh, repeat=False)
     with open_checkpoints(checkpoints_path(run)) as store:
         store.tidy()
@@ -121,7 +130,7 @@ def train(
         first = int(state.step)
         log = MetricsFile(metrics_path(run), resume_step=first)
         started = time.monotonic()
-        programs = make_programs(model, config)
+        programs = make_programs(model, config, mesh, strategy)
         if first < config.steps:
             _compile(programs, state, batches, progress)
         window: list = []

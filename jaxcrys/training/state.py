@@ -8,11 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.rng import stream
 from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.primitive import CellShape
+from jaxcrys.parallel.strategies import STRATEGIES
 from jaxcrys.recipes.base import Metrics, Params
 from jaxcrys.recipes.model import ModelConfig
 from jaxcrys.training.config import TrainingConfig
@@ -54,7 +56,7 @@ class Programs:
     """Compiled on their first call for each cell shape, or for all.
 
     Attributes:
-        gradient: of :func:`make_gradient`.
+        gradient: of (state, batch laid over the devices); keyword ``shape``.
         update: of :func:`make_update`; it takes the state's memory.
         evaluate: of :func:`make_evaluation`.
     """
@@ -65,35 +67,55 @@ class Programs:
 
 
 @functools.lru_cache(maxsize=2)
-def make_programs(model: ModelConfig, config: TrainingConfig) -> Programs:
+def make_programs(
+    model: ModelConfig, config: TrainingConfig, mesh: Mesh, strategy: str = "sharded"
+) -> Programs:
     """The same ones for the same settings, so that going on with a run compiles nothing again."""
+    compiled = STRATEGIES[strategy].compile(
+        make_gradient(model, config), functools.partial(_average, parts=config.microbatches),
+        mesh, config.microbatches, "shape",
+    )  # fmt: skip
+
+    def gradient(state: TrainState, batch: Examples, *, shape: CellShape) -> Any:
+        return compiled((state.step, state.params), batch, shape=shape)
+
     return Programs(
-        gradient=jax.jit(make_gradient(model, config), static_argnames="shape"),
+        gradient=gradient,
         update=jax.jit(make_update(config), donate_argnames="state"),
         evaluate=jax.jit(make_evaluation(model), static_argnames="shape"),
     )
 
 
 def make_gradient(model: ModelConfig, config: TrainingConfig) -> Callable[..., Any]:
-    """The gradient at a state as a pure function of (state, examples), for one cell shape.
+    """The gradient of a part of a batch, for one cell shape, as ``parallel.strategies`` wants it.
 
-    Noise is drawn for the global batch from (seed, step), so that one device and many agree.
+    Noise is drawn for the whole part from (seed, step, part), so that one device and many agree.
     """
 
     def gradient(
-        state: TrainState, examples: Examples, *, shape: CellShape
+        common: tuple[Int[jax.Array, ""], Params],
+        part: Int[jax.Array, ""],
+        examples: Examples,
+        *,
+        shape: CellShape,
     ) -> tuple[Params, Metrics]:
-        key = jax.random.fold_in(stream(jax.random.key(config.seed), "noise"), state.step)
+        step, params = common
+        key = jax.random.fold_in(stream(jax.random.key(config.seed), "noise"), step)
         differentiate = jax.value_and_grad(model.functions.loss, has_aux=True)
         (loss, metrics), gradients = differentiate(
-            state.params, key, examples.crystals,
+            params, jax.random.fold_in(key, part), examples.crystals,
             config=model.settings, shape=shape, properties=examples.properties, training=True,
         )  # fmt: skip
-        one = jnp.ones(())
-        norm = optax.tree.norm(gradients)
-        return gradients, metrics | {"loss": (loss, one), "gradient_norm": (norm, one)}
+        return gradients, metrics | {"loss": (loss, jnp.ones(()))}
 
     return gradient
+
+
+def _average(total: tuple[Params, Metrics], *, parts: int) -> tuple[Params, Metrics]:
+    """The mean gradient and its norm, from the sum over the parts of a batch."""
+    gradients, metrics = total
+    gradients = jax.tree.map(lambda leaf: leaf / parts, gradients)
+    return gradients, metrics | {"gradient_norm": (optax.tree.norm(gradients), jnp.ones(()))}
 
 
 def make_update(config: TrainingConfig) -> Callable[[TrainState, Params], TrainState]:

@@ -1,0 +1,89 @@
+"""One device and eight, both strategies: the same training, and no more talk than it needs."""
+
+import dataclasses
+import functools
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from jaxcrys.core.errors import InputError
+from jaxcrys.crystal.buckets import fit_sites
+from jaxcrys.nn import CSPNetConfig
+from jaxcrys.parallel import STRATEGIES, data_mesh, replicate
+from jaxcrys.recipes import get_recipe
+from jaxcrys.recipes.model import load_model, metrics_path
+from jaxcrys.training import TrainingConfig, train
+from jaxcrys.training.examples import make_examples
+from jaxcrys.training.metrics import read_metrics
+from jaxcrys.training.state import init_state, make_gradient
+from tests.crystals import random_crystals
+
+SETTINGS = dataclasses.replace(
+    get_recipe("diffcsp_pp").presets["tiny"],
+    network=CSPNetConfig(layers=1, channels=16, frequencies=4, time_channels=8),
+)
+CONFIG = TrainingConfig(
+    steps=12, batch_size=16, microbatches=8, warmup_steps=4, checkpoint_every=12, log_every=1,
+    max_shapes=1, optimiser="adam", validation_size=8,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    crystals = random_crystals(60, seed=1)
+
+    @functools.cache
+    def run(strategy, devices, microbatches=8):
+        folder = tmp_path_factory.mktemp("runs") / "run"
+        train(
+            folder, crystals, recipe="diffcsp_pp", settings=SETTINGS, strategy=strategy,
+            config=dataclasses.replace(CONFIG, microbatches=microbatches),
+            devices=jax.devices()[:devices],
+        )  # fmt: skip
+        return folder
+
+    return run
+
+
+def losses(folder):
+    return np.array([row["loss"] for row in read_metrics(metrics_path(folder))])
+
+
+def test_losses_by_pmap_on_eight_devices_are_those_of_one(run):
+    """A part of a batch has two crystals, and each device one of the eight parts."""
+    one, eight = losses(run("sharded", 1)), losses(run("pmap", 8))
+    assert len(one) == CONFIG.steps + 1
+    np.testing.assert_allclose(eight, one, rtol=1e-5)
+
+
+def test_whole_batches_on_eight_devices_have_the_losses_of_one(run):
+    one, eight = (losses(run("sharded", devices, 1)) for devices in (1, 8))
+    np.testing.assert_allclose(eight, one, rtol=1e-5)
+    assert np.abs(one - losses(run("sharded", 1))).max() > 1e-3  # other noise
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_devices_exchange_gradients_and_nothing_else(run, parts):
+    """All collectives of a compiled step are sums over the devices; no array is gathered."""
+    model = load_model(run("sharded", 1), checkpoint="latest").config
+    config = dataclasses.replace(CONFIG, microbatches=parts)
+    mesh, strategy = data_mesh(), STRATEGIES["sharded"]
+    state = replicate(mesh, init_state(model, config))
+    examples = make_examples(random_crystals(16, seed=2), {}, "properties")
+    crystals = fit_sites(examples.crystals, model.shapes[-1].sites)
+    batch = strategy.place(mesh, dataclasses.replace(examples, crystals=crystals), parts)
+    program = strategy.compile(make_gradient(model, config), lambda x: x, mesh, parts, "shape")
+    lowered = program.lower((state.step, state.params), batch, shape=model.shapes[-1])
+    text = lowered.compile().as_text()
+    found = set(re.findall(r" (all-[a-z-]+|reduce-scatter|collective-[a-z-]+)\(", text))
+    assert found == {"all-reduce"}
+
+
+def test_unknown_strategies_are_named(tmp_path):
+    with pytest.raises(InputError, match="must be one of sharded, pmap, got 'other'"):
+        train(
+            tmp_path / "run", random_crystals(8, seed=0), recipe="diffcsp_pp", settings=SETTINGS,
+            config=CONFIG, strategy="other",
+        )  # fmt: skip
