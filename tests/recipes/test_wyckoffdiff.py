@@ -166,6 +166,7 @@ def test_crystals_with_too_many_equal_sites_do_not_count():
     assert float(same["counts"][1]) == float(metrics["counts"][1]) == 9
 
 
+@pytest.mark.slow
 def test_two_crystals_are_learned_by_heart():
     known = stack_crystals(
         [

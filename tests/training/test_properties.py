@@ -82,6 +82,7 @@ def test_samples_follow_what_is_asked(salt_run):
     assert guided[1] > plain[1] + 0.08
 
 
+@pytest.mark.slow
 def test_targets_of_a_range_are_drawn_as_the_data_are(salt_run):
     wish = Wish(properties="kind=0.5:1.5", guidance=0.0)
     requests = [Request(wish, 200), Request(Wish(), 5), Request(Wish(properties="noise=0.5"), 6)]

@@ -35,11 +35,11 @@ def run(tmp_path_factory):
     crystals = random_crystals(60, seed=1)
 
     @functools.cache
-    def run(strategy, devices, microbatches=8):
+    def run(strategy, devices):
         folder = tmp_path_factory.mktemp("runs") / "run"
         train(
             folder, crystals, recipe="diffcsp_pp", settings=SETTINGS, strategy=strategy,
-            config=dataclasses.replace(CONFIG, microbatches=microbatches),
+            config=CONFIG,
             devices=jax.devices()[:devices],
         )  # fmt: skip
         return folder
@@ -58,16 +58,10 @@ def test_losses_by_pmap_on_eight_devices_are_those_of_one(run):
     np.testing.assert_allclose(eight, one, rtol=1e-5)
 
 
-def test_whole_batches_on_eight_devices_have_the_losses_of_one(run):
-    one, eight = (losses(run("sharded", devices, 1)) for devices in (1, 8))
-    np.testing.assert_allclose(eight, one, rtol=1e-5)
-    assert np.abs(one - losses(run("sharded", 1))).max() > 1e-3  # other noise
-
-
-@pytest.mark.parametrize("parts", [1, 2])
-def test_devices_exchange_gradients_and_nothing_else(run, parts):
+def test_devices_exchange_gradients_and_nothing_else(run):
     """All collectives of a compiled step are sums over the devices; no array is gathered."""
     model = load_model(run("sharded", 1), checkpoint="latest").config
+    parts = 2
     config = dataclasses.replace(CONFIG, microbatches=parts)
     mesh, strategy = data_mesh(), STRATEGIES["sharded"]
     state = replicate(mesh, init_state(model, config))
