@@ -123,7 +123,7 @@ def cell_run(tmp_path_factory):
     network = OrbitNetConfig(layers=1, channels=16, heads=2, radial=6, neighbours=8)
     train(
         folder, stack_crystals(crystals), recipe="orbit_flow",
-        config=CONFIG,
+        config=dataclasses.replace(CONFIG, steps=450, checkpoint_every=450),
         settings=dataclasses.replace(tiny, network=network, species="given"),
         properties={"length": lengths, "noise": np.arange(300.0)},
     )  # fmt: skip
@@ -133,8 +133,7 @@ def cell_run(tmp_path_factory):
 def test_geometry_follows_what_is_asked(cell_run, tmp_path):
     """Cells of 60 samples have the length asked for, within half the spread of the data.
 
-    Where the model knows what is likely for a value, guidance narrows it; and it leads a little
-    beyond, away from what is likely for all values.
+    Where the model knows what is likely for a value, guidance narrows it.
     """
     asked = [(length, guidance) for length in (4.0, 5.0) for guidance in (0.0, 2.0)]
     salt = Wish(template="221: 1a Cs, 1b Cl")
@@ -149,7 +148,7 @@ def test_geometry_follows_what_is_asked(cell_run, tmp_path):
     for (plain, pushed), length in zip(found, (4.0, 5.0), strict=True):
         assert plain.mean() == pytest.approx(length, abs=0.25)
         assert plain.std() < 0.3  # of the data 0.58
-        assert pushed.mean() == pytest.approx(length, abs=0.4)
+        assert pushed.mean() == pytest.approx(length, abs=0.25)
         assert pushed.std() < plain.std() / 2
 
 
