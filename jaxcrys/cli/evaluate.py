@@ -32,6 +32,7 @@ from jaxcrys.evaluation.reference import Reference, read_reference
 from jaxcrys.evaluation.report import FIGURES_FILE, read_figures, write_evaluation
 from jaxcrys.evaluation.samples import read_samples
 from jaxcrys.evaluation.work import Processes, key_of
+from jaxcrys.potentials.library import load_potential
 
 SHOWN = (
     "valid", "lemat_valid", "unique_novel", "P1 at 0.1 Å", "as asked or more at 0.001 Å",
@@ -143,12 +144,18 @@ class Command:
             "csp": self.csp,
             "only_predicted": self.only_predicted,
             "limit": self.limit,
-            "potential": self.potential,
+            "potential": self._described_potential(),
             "release": self.release,
             "hull": None if self.hull is None else {"sha256": sha256(self.hull)},
             "timeout": self.timeout,
             "versions": library_versions() | _judges(),
         }
+
+    def _described_potential(self) -> dict[str, str] | None:
+        if self.potential is None:
+            return None
+        potential = load_potential(self.potential)
+        return {"name": potential.name, "sha256": potential.digest}
 
     def _finished(self, record: dict[str, Any]) -> bool:
         try:

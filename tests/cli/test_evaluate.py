@@ -139,6 +139,8 @@ def test_samples_are_relaxed_and_judged(sets, tmp_path):
     assert (copper["outcome"], copper["converged"]) == ("converged", "True")
     assert float(copper["energy"]) <= float(copper["energy_before"]) + 1e-4
     assert {row["outcome"] for row in rows.values()} == {"not finite"}
+    record = json.loads((out / "report.json").read_text())["protocol"]["potential"]
+    assert "EMT" in record["name"]
     found = figures(out)
     assert found["converged"]["value"] == pytest.approx(1 / 9)
     assert "COV-R" not in found
