@@ -1,6 +1,7 @@
 """``jaxcrys evaluate``."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +33,8 @@ from jaxcrys.evaluation.reference import Reference, read_reference
 from jaxcrys.evaluation.report import FIGURES_FILE, read_figures, write_evaluation
 from jaxcrys.evaluation.samples import read_samples
 from jaxcrys.evaluation.work import Processes, key_of
-from jaxcrys.potentials.library import load_potential
+from jaxcrys.potentials.host import AnyPotential
+from jaxcrys.stability.judge import Judge
 
 SHOWN = (
     "valid", "lemat_valid", "unique_novel", "P1 at 0.1 Å", "as asked or more at 0.001 Å",
@@ -120,8 +122,7 @@ class Command:
             raise InputError("--only-predicted", "goes with --csp formula")
         if self.hull is not None and self.potential is None:
             raise InputError("--hull", "judges relaxed crystals", "say --potential as well")
-        if self.potential is not None:  # before anything is examined
-            potential_and_judge(self.potential, self.hull)
+        _ = self._judged  # refuses what cannot be used before anything is examined
         for name in ("limit", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -144,17 +145,22 @@ class Command:
             "csp": self.csp,
             "only_predicted": self.only_predicted,
             "limit": self.limit,
-            "potential": self._described_potential(),
+            "potential": self._potential_record(),
             "release": self.release,
             "hull": None if self.hull is None else {"sha256": sha256(self.hull)},
             "timeout": self.timeout,
             "versions": library_versions() | _judges(),
         }
 
-    def _described_potential(self) -> dict[str, str] | None:
-        if self.potential is None:
+    @functools.cached_property
+    def _judged(self) -> tuple[AnyPotential, Judge, dict[str, Any]] | None:
+        """The potential and what judges its energies, if one was given."""
+        return potential_and_judge(self.potential, self.hull) if self.potential else None
+
+    def _potential_record(self) -> dict[str, str] | None:
+        if self._judged is None:
             return None
-        potential = load_potential(self.potential)
+        potential = self._judged[0]
         return {"name": potential.name, "sha256": potential.digest}
 
     def _finished(self, record: dict[str, Any]) -> bool:
@@ -205,9 +211,9 @@ class Command:
 
     def _energies(self, folder: Path, progress: Progress) -> Energies | None:
         """What relaxes and judges the rows, if a potential was given."""
-        if self.potential is None:
+        if self._judged is None:
             return None
-        potential, judge, described = potential_and_judge(self.potential, self.hull)
+        potential, judge, described = self._judged
         return Energies(
             potential, judge.columns, described, folder, release=self.release, progress=progress
         )
