@@ -28,7 +28,8 @@ import jax
 import numpy as np
 
 from jaxcrys.cli.demo import write_prototypes
-from jaxcrys.recipes.model import checkpoints_path, load_model, metrics_path
+from jaxcrys.recipes.library import load_model
+from jaxcrys.recipes.run_folder import checkpoints_path, metrics_path
 from jaxcrys.training.metrics import read_metrics
 
 JAXCRYS = (sys.executable, "-c", "from jaxcrys.cli.main import main; main()")

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal import load_crystals
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 
 
 def main() -> None:

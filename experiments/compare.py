@@ -38,7 +38,7 @@ from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.protostructure import protostructure_hash, prototype_label
 from jaxcrys.data.prepare import prepare
 from jaxcrys.evaluation import composition_valid, distances_plausible, structure_valid
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.report import exact, read_rows

@@ -40,7 +40,8 @@ from jaxcrys.crystal import Crystal
 from jaxcrys.crystal.protostructure import protostructure_hash
 from jaxcrys.data import load_dataset
 from jaxcrys.data.properties import numeric_columns
-from jaxcrys.recipes.model import Model, load_model
+from jaxcrys.recipes.library import load_model
+from jaxcrys.recipes.model import Model
 from jaxcrys.sampling.template_model import draw_templates
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.symmetry.wyckoff import multiplicity_modulo_centring

@@ -29,7 +29,7 @@ from jaxcrys.crystal.convert import to_structure
 from jaxcrys.crystal.describe import formula
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.geometry.lattice import matrix_from_coefficients
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.wish import Wish

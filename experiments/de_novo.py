@@ -33,7 +33,7 @@ from jaxcrys.crystal import Crystal, load_crystals
 from jaxcrys.data.atomic_volume import cell_volumes
 from jaxcrys.data.prepare import prepare
 from jaxcrys.evaluation import composition_valid, distances_plausible, structure_valid
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.report import read_rows

@@ -37,7 +37,8 @@ from jaxcrys.crystal.protostructure import protostructure_hash
 from jaxcrys.data.prepare import prepare
 from jaxcrys.data.retrieval import build_retriever, retrieve
 from jaxcrys.evaluation import composition_valid, match_rate, match_structures, structure_valid
-from jaxcrys.recipes.model import load_model, with_settings
+from jaxcrys.recipes.library import load_model
+from jaxcrys.recipes.model import with_settings
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources
 from jaxcrys.sampling.report import read_rows

@@ -24,7 +24,7 @@ from jaxcrys.crystal import load_crystals
 from jaxcrys.crystal.describe import formula
 from jaxcrys.crystal.protostructure import protostructure_hash
 from jaxcrys.data.retrieval import build_retriever
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.proposals import Proposals, Sources, propose
 from jaxcrys.sampling.template_model import largest_cell
 

@@ -47,9 +47,10 @@ from jaxcrys.core.rng import stream
 from jaxcrys.crystal import Crystal, load_crystals, save_crystals
 from jaxcrys.data.prepare import prepare
 from jaxcrys.evaluation import composition_valid, match_rate, match_structures, structure_valid
-from jaxcrys.recipes.model import Model, load_model, model_to_json, with_settings
+from jaxcrys.recipes.library import load_model
+from jaxcrys.recipes.model import Model, model_to_json, with_settings
 from jaxcrys.sampling.draw import Drawn, Draws
-from jaxcrys.sampling.generate import draw, parameter_hash
+from jaxcrys.sampling.generate import draw
 from jaxcrys.symmetry import crystal_system, degrees_of_freedom
 
 CONFIG = Path(__file__).parent / "configs" / "orbit_flow_mix20.json"

@@ -12,7 +12,8 @@ from jaxcrys.nn import CSPNetConfig
 from jaxcrys.nn.set_transformer import SetTransformerConfig
 from jaxcrys.processes.flow import Flow
 from jaxcrys.recipes import get_recipe
-from jaxcrys.recipes.model import ModelConfig, checkpoints_path, model_to_json, write_run
+from jaxcrys.recipes.model import ModelConfig, model_to_json
+from jaxcrys.recipes.run_folder import checkpoints_path, write_run
 from jaxcrys.training.join import join
 from tests.crystals import random_crystals
 

@@ -10,11 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAX_LINES = 450
-SOURCES = [
-    path
-    for folder in ("jaxcrys", "tests", "tools", "benchmarks", "experiments", "notebooks")
-    for path in sorted((ROOT / folder).rglob("*.py"))
-]
+FOLDERS = (
+    "jaxcrys", "tests", "tools", "benchmarks", "experiments", "notebooks", "tpu_configs",
+)  # fmt: skip
+SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 IMPORT = """
 import json, sys, time
 start = time.perf_counter()

@@ -13,7 +13,7 @@ from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.storage import load_crystals
 from jaxcrys.data.prepare import prepare
 from jaxcrys.recipes import get_recipe
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.summary import summary

@@ -11,7 +11,8 @@ from jaxcrys.cli.train import json_object
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.potentials.library import load_potential
-from jaxcrys.recipes.model import load_model, with_settings
+from jaxcrys.recipes.library import IN_THE_BOX, load_model
+from jaxcrys.recipes.model import with_settings
 from jaxcrys.sampling.energy_guide import EnergyGuide
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
@@ -22,15 +23,16 @@ from jaxcrys.sampling.wish import Wish
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """Draw new crystals from a trained run.
+    """Draw new crystals from a trained model; by default from the one that comes with jaxcrys.
 
     What is fixed is kept in every sample; what no crystal can meet is refused at once. Sample i
     depends on the seed, on i and on what is asked for alone. An interrupted call goes on where it
     stopped when it is given again.
 
     Attributes:
-        run_folder: a run made by 'jaxcrys train'.
         out: folder for the crystals: crystals.npz, structures.extxyz, cif/, table.csv, run.json.
+        trained: a run made by 'jaxcrys train', a file made by 'jaxcrys release', or the name of a
+            model that comes with jaxcrys.
         num: how many crystals.
         seed: of all random numbers.
         candidates: draws for each crystal; the one that the model trusts most is kept.
@@ -67,8 +69,8 @@ class Command:
         hull: by which the relaxed crystals are judged, made by 'jaxcrys hull'.
     """
 
-    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
     out: Path
+    trained: Annotated[str, tyro.conf.arg(name="run")] = IN_THE_BOX
     num: int = 32
     seed: int = 0
     candidates: int = 1
@@ -103,7 +105,7 @@ class Command:
                 "--checkpoint", f"must be best, latest or a step, got {self.checkpoint!r}"
             )
         check_relaxation(self.relax, self.hull)
-        model = load_model(self.run_folder, checkpoint=self.checkpoint)
+        model = load_model(self.trained, checkpoint=self.checkpoint)
         rows = generate(
             with_settings(model, json_object(self.settings, "--settings")),
             self.out,

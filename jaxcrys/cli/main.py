@@ -12,10 +12,12 @@ from jaxcrys.core.errors import InputError
 
 COMMANDS = {
     "demo": "prepare, train, generate: the whole road in five minutes",
+    "data": "list public datasets, and fetch them",
     "prepare": "read crystals from files into a dataset",
     "train": "train a recipe on a dataset, or go on with a run",
     "join": "make one run of a run of templates and one of geometry",
-    "generate": "draw new crystals from a trained run",
+    "release": "write a trained model into one small file",
+    "generate": "draw new crystals, from a model of yours or the one that comes with jaxcrys",
     "predict": "propose the structures of a formula",
     "relax": "relax crystals with a potential, their symmetry kept",
     "evaluate": "score a set of crystals, whoever generated it",
@@ -30,11 +32,12 @@ usage: jaxcrys COMMAND [OPTIONS]
 {commands}
 
 examples:
-  jaxcrys demo
+  jaxcrys generate --out crystals
+  jaxcrys predict --formula BaTiO3 --out BaTiO3
+  jaxcrys data fetch mp_20
   jaxcrys prepare crystals.csv more_cifs/ --out dataset
   jaxcrys train dataset --out run
   jaxcrys generate --run run --num 100 --groups 225 --out crystals
-  jaxcrys predict --run run --formula BaTiO3 --out BaTiO3
   jaxcrys relax crystals --out relaxed
   jaxcrys evaluate crystals --train dataset --test test_dataset --out report
 
@@ -83,12 +86,13 @@ def run(name: str, arguments: Sequence[str]) -> int:
             import tyro
 
             module = importlib.import_module(f"jaxcrys.cli.{name}")
+        given = {"default": module.defaults(arguments)} if hasattr(module, "defaults") else {}
         command: Any = tyro.cli(
             module.Command,
             args=list(arguments),
             prog=f"jaxcrys {name}",
-            default=module.defaults(arguments) if hasattr(module, "defaults") else None,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            **given,
         )
         command.run()
     except InputError as error:

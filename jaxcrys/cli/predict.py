@@ -9,7 +9,7 @@ import tyro
 from jaxcrys.cli.relax import check_relaxation, relax_drawn
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import TerminalProgress
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import IN_THE_BOX, load_model
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources
 from jaxcrys.sampling.report import OK
@@ -26,9 +26,10 @@ class Command:
     and where its template came from.
 
     Attributes:
-        run_folder: a run of orbit, or one of orbit_flow beside --templates-from.
         formula: such as BaTiO3; several may be given.
         out: folder for the crystals, as 'jaxcrys generate' writes it.
+        trained: a run of orbit, or one of orbit_flow beside --templates-from; a released model, by
+            file or name; by default the one that comes with jaxcrys.
         keep: structures of each formula, each of another template, the best first.
         candidates: draws of the geometry of each template, of which the best is kept.
         draw_all: draw the geometry of known templates as well, instead of keeping that of the
@@ -47,9 +48,9 @@ class Command:
         hull: by which the relaxed structures are judged, made by 'jaxcrys hull'.
     """
 
-    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
     formula: tuple[str, ...]
     out: Path
+    trained: Annotated[str, tyro.conf.arg(name="run")] = IN_THE_BOX
     keep: int = Prediction.keep
     candidates: int = Prediction.candidates
     draw_all: bool = False
@@ -70,7 +71,7 @@ class Command:
         if not self.formula:
             raise InputError("--formula", "names no formula", "write --formula BaTiO3")
         check_relaxation(self.relax, self.hull)
-        model = load_model(self.run_folder, checkpoint=self.checkpoint)
+        model = load_model(self.trained, checkpoint=self.checkpoint)
         sources = Sources(
             drawn=self.drawn,
             retrieved=self.retrieved,

@@ -12,8 +12,9 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
 from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.core.settings import changed, from_json
-from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
+from jaxcrys.crystal.storage import CRYSTALS_FILE, map_crystals
 from jaxcrys.data.properties import read_properties
+from jaxcrys.parallel.distributed import is_first, start_distributed
 from jaxcrys.recipes import get_recipe
 from jaxcrys.training import TrainingConfig, train
 
@@ -42,6 +43,10 @@ class Command:
         training: how to train.
         strategy: how batches are laid over several devices; the results are the same. pmap gives
             each device whole microbatches.
+        coordinator: HOST:PORT of the first of several processes, one for each host; Slurm jobs and
+            TPU slices need none. 'auto' lets JAX look for it.
+        processes: how many there are.
+        process: which of them this is, from 0.
     """
 
     data: tyro.conf.Positional[Path]
@@ -55,14 +60,18 @@ class Command:
     properties: str | None = None
     training: TrainingConfig = TrainingConfig()
     strategy: Literal["sharded", "pmap"] = "sharded"
+    coordinator: str | None = None
+    processes: int | None = None
+    process: int | None = None
 
     def run(self) -> None:
         """Train."""
+        start_distributed(self.coordinator, self.processes, self.process)
         names = [name.strip() for name in self.properties.split(",")] if self.properties else []
         result = train(
             self.out,
-            load_crystals(self.data),
-            load_crystals(self.val) if self.val else None,
+            map_crystals(self.data),
+            map_crystals(self.val) if self.val else None,
             recipe=self.recipe,
             settings=recipe_settings(self.recipe, self.preset, self.settings, self.species),
             config=self.training,
@@ -72,10 +81,15 @@ class Command:
             strategy=self.strategy,
             progress=TerminalProgress(),
         )
-        print(
-            f"{self.out}: {result.steps} steps, validation loss {result.loss:.4f} at step "
-            f"{result.best_step}, {result.seconds:.0f} s"
-        )
+        if not result.finished:
+            print(
+                f"{self.out}: saved after {result.steps} steps; the same command goes on from here"
+            )
+        elif is_first():
+            print(
+                f"{self.out}: {result.steps} steps, validation loss {result.loss:.4f} at step "
+                f"{result.best_step}, {result.seconds:.0f} s"
+            )
 
 
 def defaults(arguments: Sequence[str]) -> Command:

@@ -81,3 +81,11 @@ def sha256(path: Path | str) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def git_blob_id(path: Path | str) -> str:
+    """The name that git gives to a file's content: SHA-1 of its size and its bytes."""
+    path = Path(path)
+    found = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, lambda: found).hexdigest()

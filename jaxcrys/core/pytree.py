@@ -5,9 +5,11 @@ construction, because transformations rebuild pytrees with tracers and placehold
 """
 
 import dataclasses
+import hashlib
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
+import numpy as np
 
 T = TypeVar("T")
 
@@ -46,3 +48,18 @@ def take(tree: T, index: Any) -> T:
         {'a': np.int64(1)}
     """
     return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def tree_hash(tree: Any) -> str:
+    """SHA-256 over the names and values of all arrays of a tree.
+
+    Example:
+        >>> import numpy as np
+        >>> tree_hash({"w": np.zeros(2)}) == tree_hash({"v": np.zeros(2)})
+        False
+    """
+    found = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(tree)):
+        found.update(jax.tree_util.keystr(path).encode())
+        found.update(np.ascontiguousarray(leaf).tobytes())
+    return found.hexdigest()

@@ -14,6 +14,7 @@ import numpy as np
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import Bool, Float, Int
 from jaxcrys.crystal.primitive import CellShape, num_primitive_atoms
+from jaxcrys.crystal.ragged import Ragged
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.symmetry.centring import centring_count
 
@@ -51,16 +52,17 @@ def orbit_cost(
 
 
 def choose_shapes(
-    crystals: Crystal, *, limit: int, cost: Cost = full_cell_cost
+    *crystals: Crystal | Ragged, limit: int, cost: Cost = full_cell_cost
 ) -> tuple[CellShape, ...]:
-    """At most ``limit`` shapes that hold all crystals, the cheapest first.
+    """At most ``limit`` shapes that hold all crystals of some batches, the cheapest first.
 
     Example:
         >>> from jaxcrys.crystal import example_crystal, stack_crystals
         >>> choose_shapes(stack_crystals([example_crystal()]), limit=4)
         (CellShape(sites=2, atoms=2, images=4),)
     """
-    shapes, counts = np.unique(_sizes(crystals), axis=0, return_counts=True)
+    sizes = np.concatenate([_sizes(batch) for batch in crystals])
+    shapes, counts = np.unique(sizes, axis=0, return_counts=True)
     while len(shapes) > limit:
         unions = np.maximum(shapes[:, None], shapes)
         excess = cost(*np.moveaxis(unions, -1, 0)) - cost(*shapes.T)[:, None]
@@ -80,12 +82,16 @@ def shape_sizes(shapes: Sequence[CellShape]) -> Int[np.ndarray, "m 3"]:
     return np.array([(shape.sites, shape.atoms, shape.images) for shape in shapes])
 
 
-def fitting_shapes(crystals: Crystal, shapes: tuple[CellShape, ...]) -> Bool[np.ndarray, "b m"]:
+def fitting_shapes(
+    crystals: Crystal | Ragged, shapes: tuple[CellShape, ...]
+) -> Bool[np.ndarray, "b m"]:
     """Which of the m shapes hold each crystal."""
     return np.all(_sizes(crystals)[:, None, :] <= shape_sizes(shapes), axis=-1)
 
 
-def assign_shapes(crystals: Crystal, shapes: tuple[CellShape, ...]) -> Int[np.ndarray, "b"]:
+def assign_shapes(
+    crystals: Crystal | Ragged, shapes: tuple[CellShape, ...]
+) -> Int[np.ndarray, "b"]:
     """Index of the first, that is the cheapest, shape that holds each crystal.
 
     Raises:
@@ -147,8 +153,10 @@ def fit_sites(crystals: Crystal, sites: int) -> Crystal:
     )
 
 
-def _sizes(crystals: Crystal) -> Int[np.ndarray, "b 3"]:
+def _sizes(crystals: Crystal | Ragged) -> Int[np.ndarray, "b 3"]:
     """Sites, atoms of the primitive cell and lattice points of each crystal."""
+    if isinstance(crystals, Ragged):
+        return crystals.sizes()
     sizes = (
         (np.asarray(crystals.wyckoff) > 0).sum(-1),
         num_primitive_atoms(crystals),

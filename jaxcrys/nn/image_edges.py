@@ -60,7 +60,9 @@ def nearest_images(
     receiver = orbits.frac[..., :, None, None, 0, :]
     difference = orbits.frac[..., None, :, :, :] - receiver
     difference = difference - jnp.round(difference)
-    vectors = jnp.einsum("...psmi,...ij->...psmj", difference, jnp.asarray(matrix))
+    vectors = jnp.einsum(
+        "...psmi,...ij->...psmj", difference, jnp.asarray(matrix), precision="highest"
+    )
     exists = orbits.mask[..., None, :, :] & (jnp.asarray(wyckoff) > 0)[..., :, None, None]
     distance = jnp.where(exists, (vectors**2).sum(-1), jnp.inf)
     nearest, which = jax.lax.top_k(-distance, count)

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import ArrayLike, Int
-from jaxcrys.parallel.mesh import DATA_AXIS, shard_batch
+from jaxcrys.parallel.mesh import DATA_AXIS, own_devices, own_mesh, shard_batch
 
 Part = Callable[..., Any]
 """What a part contributes: a pytree of (common, number, examples) and of static settings."""
@@ -29,13 +29,18 @@ class Strategy:
     """A way to sum over the parts of a batch.
 
     Attributes:
-        place: lays a batch in the host's memory, of so many parts, over the devices of a mesh.
+        rows: which rows of a batch of some size, of so many parts, this process reads for its
+            devices of a mesh, in the order in which it places them.
+        place: lays these rows, from the host's memory, over the devices.
+        state_mesh: the devices that hold the state: of this process, or of all.
         compile: makes a program of (common, placed batch): the sum over the parts, which
             ``finish`` turns into the result. The settings that are named last are given by keyword;
             each set of them has a program of its own.
     """
 
+    rows: Callable[[Mesh, int, int], Int[np.ndarray, "r"]]
     place: Callable[[Mesh, Any, int], Any]
+    state_mesh: Callable[[Mesh], Mesh]
     compile: Callable[..., Callable[..., Any]]
 
 
@@ -70,14 +75,18 @@ def sum_over_parts(function: Callable[..., Any], numbers: Int[jax.Array, "p"], p
     return jax.lax.scan(add, nothing, (numbers, parts))[0]
 
 
-def _place_sharded(mesh: Mesh, batch: Any, parts: int) -> Any:
-    size = len(jax.tree.leaves(batch)[0])
+def _rows_sharded(mesh: Mesh, size: int, parts: int) -> Int[np.ndarray, "r"]:
     if size % (parts * mesh.size):
         raise InputError(
             "batch size",
             f"{size} is not a multiple of {parts * mesh.size}: microbatches times devices",
         )
-    return shard_batch(mesh, batch)
+    return np.arange(size).reshape(mesh.size, -1)[own_devices(mesh)].ravel()
+
+
+def _place_sharded(mesh: Mesh, rows: Any, parts: int) -> Any:
+    del parts  # a program cuts its batch itself
+    return shard_batch(mesh, rows)
 
 
 def _compile_sharded(
@@ -92,26 +101,31 @@ def _compile_sharded(
     return jax.jit(program, static_argnames=settings)
 
 
-def _place_pmap(mesh: Mesh, batch: Any, parts: int) -> Any:
+def _rows_pmap(mesh: Mesh, size: int, parts: int) -> Int[np.ndarray, "r"]:
     if parts % mesh.size:
         raise InputError(
             "microbatches",
             f"{parts} is not a multiple of the {mesh.size} devices",
             "pmap gives each device some of them whole",
         )
-    size = len(jax.tree.leaves(batch)[0])
     if size % parts:
         raise InputError("batch size", f"{size} is not a multiple of the {parts} microbatches")
-    return jax.tree.map(
-        lambda leaf: leaf.reshape(mesh.size, parts // mesh.size, *leaf.shape[1:]),
-        cut(batch, parts),
-    )
+    return cut(np.arange(size), parts).reshape(mesh.size, -1)[own_devices(mesh)].ravel()
+
+
+def _place_pmap(mesh: Mesh, rows: Any, parts: int) -> Any:
+    each, own = parts // mesh.size, len(own_devices(mesh))
+
+    def of_leaf(leaf: np.ndarray) -> np.ndarray:
+        return leaf.reshape(own, each, len(leaf) // (own * each), *leaf.shape[1:])
+
+    return jax.tree.map(of_leaf, rows)
 
 
 def _compile_pmap(
     function: Part, finish: Callable[[Any], Any], mesh: Mesh, parts: int, *settings: str
 ) -> Callable[..., Any]:
-    numbers = np.arange(parts).reshape(mesh.size, -1)
+    numbers = np.arange(parts).reshape(mesh.size, -1)[own_devices(mesh)]
 
     def program(common: Any, batch: Any, own: jax.Array, values: tuple) -> Any:
         part = functools.partial(function, common, **dict(zip(settings, values, strict=True)))
@@ -131,6 +145,6 @@ def _compile_pmap(
 
 
 STRATEGIES = {
-    "sharded": Strategy(_place_sharded, _compile_sharded),
-    "pmap": Strategy(_place_pmap, _compile_pmap),
+    "sharded": Strategy(_rows_sharded, _place_sharded, lambda mesh: mesh, _compile_sharded),
+    "pmap": Strategy(_rows_pmap, _place_pmap, own_mesh, _compile_pmap),
 }

@@ -5,6 +5,9 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import NamedTuple
 
+from platformdirs import user_cache_path
+
+from jaxcrys.core.download import DownloadError, download
 from jaxcrys.core.errors import InputError
 from jaxcrys.potentials.ase_bridge import from_ase
 from jaxcrys.potentials.host import AnyPotential
@@ -58,15 +61,11 @@ def load_potential(name: str, *, cache: Path | None = None) -> AnyPotential:
                 f"{name} is no file and no name of {known}; calculators are ase:MODULE:CLASS",
             )
         return load_nequix(name)
-    import pooch
-
     weights = WEIGHTS[name]
-    folder = cache or Path(pooch.os_cache("jaxcrys"))
+    path = (cache or user_cache_path("jaxcrys")) / f"{name}.nqx"
     try:
-        path = pooch.retrieve(
-            weights.url, known_hash=f"sha256:{weights.sha256}", fname=f"{name}.nqx", path=folder
-        )
-    except (OSError, ValueError) as error:
+        download(weights.url, path, checksum=f"sha256:{weights.sha256}")
+    except (DownloadError, OSError) as error:
         raise InputError(
             "--potential", f"{name} cannot be fetched ({error})",
             f"download {weights.url} and give its path",

@@ -14,18 +14,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path, sha256, sweep_partials, write_json
 from jaxcrys.core.progress import Progress
-from jaxcrys.core.pytree import take
+from jaxcrys.core.pytree import take, tree_hash
 from jaxcrys.core.versions import library_versions
 from jaxcrys.crystal.storage import CRYSTALS_FILE
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.recipes.model import Model, config_path, load_model, model_to_json
+from jaxcrys.recipes.library import is_model, load_model
+from jaxcrys.recipes.model import Model, model_to_json
 from jaxcrys.recipes.properties import Target
 from jaxcrys.sampling.draw import Drawn, Draws, draw_batch, make_batches
 from jaxcrys.sampling.energy_guide import EnergyGuide, check_guide
@@ -178,7 +178,7 @@ def _record(
         **draws.described(),
         "batch_size": batch_size,
         "run": str(model.run),
-        "checkpoint": {"step": model.step, "sha256": parameter_hash(model)},
+        "checkpoint": {"step": model.step, "sha256": tree_hash(model.params)},
         "model": model_to_json(model.config),
         "versions": library_versions(),
     }
@@ -194,21 +194,12 @@ def _described(request: Request, source: Callable[[Path], Any]) -> dict[str, Any
 
 def _source(path: Path) -> dict[str, str]:
     """Where templates come from, and the hash of what lay there."""
-    if config_path(path).exists():
-        return {"path": str(path), "sha256": parameter_hash(load_model(path))}
+    if is_model(path):
+        return {"path": str(path), "sha256": tree_hash(load_model(path).params)}
     file = path / CRYSTALS_FILE if path.is_dir() else path
     if not file.is_file():
         raise InputError(str(path), "is not a dataset", "make one: jaxcrys prepare FILES --out ...")
     return {"path": str(path), "sha256": sha256(file)}
-
-
-def parameter_hash(model: Model) -> str:
-    """SHA-256 over the names and values of all parameters."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(model.params)):
-        digest.update(jax.tree_util.keystr(path).encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
 
 
 def digest(record: dict[str, Any]) -> str:

@@ -27,7 +27,8 @@ from jaxcrys.crystal.storage import load_crystals
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.geometry.lattice import matrix_from_parameters
 from jaxcrys.processes import empirical
-from jaxcrys.recipes.model import Model, config_path, load_model
+from jaxcrys.recipes.library import is_model, load_model
+from jaxcrys.recipes.model import Model
 from jaxcrys.sampling.limits import weights_of
 from jaxcrys.sampling.targets import Asked, asked_of, join_asked
 from jaxcrys.sampling.template_model import draw_templates, log_probabilities
@@ -266,7 +267,7 @@ def _draw_chunk(
 def _drawing_model(model: Model, wish: Wish, load: Callable[[Path], Model]) -> Model | None:
     """The model that draws templates: another run, this one, or none."""
     if wish.templates_from is not None:
-        found = config_path(wish.templates_from).exists()
+        found = is_model(wish.templates_from)
         return load(wish.templates_from) if found else None
     return model if model.config.functions.complete is not None else None
 

@@ -17,7 +17,7 @@ from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path, write_json
 from jaxcrys.core.progress import Progress
-from jaxcrys.core.pytree import take
+from jaxcrys.core.pytree import take, tree_hash
 from jaxcrys.core.typing import Bool, Float, Int
 from jaxcrys.core.versions import library_versions
 from jaxcrys.crystal.buckets import fit_sites
@@ -27,7 +27,7 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.retrieval import build_retriever
 from jaxcrys.recipes.model import Model, model_to_json
 from jaxcrys.sampling.draw import Draws
-from jaxcrys.sampling.generate import digest, draw, finished, parameter_hash
+from jaxcrys.sampling.generate import digest, draw, finished
 from jaxcrys.sampling.plan import blank
 from jaxcrys.sampling.proposals import Proposals, Sources, best_proposals, propose
 from jaxcrys.sampling.report import report_rows, write_report
@@ -93,8 +93,8 @@ def predict(
         "seed": seed,
         "batch_size": batch_size,
         "run": str(model.run),
-        "checkpoint": {"step": model.step, "sha256": parameter_hash(model)},
-        "templates": {"run": str(drawing.run), "sha256": parameter_hash(drawing)},
+        "checkpoint": {"step": model.step, "sha256": tree_hash(model.params)},
+        "templates": {"run": str(drawing.run), "sha256": tree_hash(drawing.params)},
         "model": model_to_json(model.config),
         "versions": library_versions(),
     }

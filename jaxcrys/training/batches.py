@@ -8,21 +8,22 @@ start in training; in validation, where every crystal must count once, with empt
 import functools
 from collections.abc import Iterator
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxcrys.core.pytree import take
-from jaxcrys.core.typing import Bool, Int
-from jaxcrys.crystal.buckets import assign_shapes, fit_sites
+from jaxcrys.core.typing import Int
+from jaxcrys.crystal.buckets import assign_shapes
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.parallel.strategies import STRATEGIES
 from jaxcrys.recipes.model import ModelConfig
 from jaxcrys.training.config import TrainingConfig
-from jaxcrys.training.examples import Examples
+from jaxcrys.training.examples import NOBODY, Examples, ExampleSet
 
-NOBODY = -1
-"""Stands for an empty crystal in a batch."""
+READERS = 2
+"""Threads that read batches ahead."""
+
+AHEAD = 8
+"""Batches that wait in the host's memory."""
 
 
 class BatchOrder:
@@ -81,11 +82,11 @@ class BatchOrder:
 
 
 class Batches:
-    """Batches of a set of examples, laid over the devices."""
+    """Batches of a set of examples, laid over the devices; a process reads the rows of its own."""
 
     def __init__(
         self,
-        examples: Examples,
+        examples: ExampleSet,
         model: ModelConfig,
         config: TrainingConfig,
         mesh: Mesh,
@@ -95,8 +96,9 @@ class Batches:
         parts: int = 1,
     ) -> None:
         self._examples = examples
-        self._place = lambda batch: STRATEGIES[strategy].place(mesh, batch, parts)
         self._shapes = model.shapes
+        self._rows = STRATEGIES[strategy].rows(mesh, config.batch_size, parts)
+        self._place = lambda rows: STRATEGIES[strategy].place(mesh, rows, parts)
         index = assign_shapes(examples.crystals, model.shapes)
         self.order = BatchOrder(
             index, batch_size=config.batch_size, seed=config.seed, repeat=repeat
@@ -104,26 +106,29 @@ class Batches:
 
     def at(self, step: int) -> tuple[CellShape, Examples]:
         """Cell shape and examples of a step."""
-        return self._batch(*self.order.batch(step))
+        shape, examples = self.read(step)
+        return shape, self._place(examples)
+
+    def read(self, step: int) -> tuple[CellShape, Examples]:
+        """The same in the host's memory: the rows that this process's devices need."""
+        shape, members = self.order.batch(step)
+        cell = self._shapes[shape]
+        return cell, self._examples.batch(members[self._rows], cell.sites)
+
+    def stream(self, first: int, last: int) -> Iterator[tuple[CellShape, Examples]]:
+        """Those of the steps from ``first`` to before ``last``, read ahead by other threads."""
+        import grain  # takes a second
+
+        steps = grain.MapDataset.range(first, last).map(self.read)
+        options = grain.ReadOptions(num_threads=READERS, prefetch_buffer_size=AHEAD)
+        for shape, examples in steps.to_iter_dataset(options):
+            yield shape, self._place(examples)
 
     def one_of_each(self) -> Iterator[tuple[CellShape, Examples]]:
         """One batch of each cell shape."""
-        batches = dict(map(self.order.batch, self.epoch()))
-        return (self._batch(shape, members) for shape, members in batches.items())
-
-    def _batch(self, shape: int, members: Int[np.ndarray, "b"]) -> tuple[CellShape, Examples]:
-        cell = self._shapes[shape]
-        chosen = jax.tree.map(
-            lambda leaf: _blank(leaf, members == NOBODY), take(self._examples, members)
-        )
-        crystals = fit_sites(chosen.crystals, cell.sites)
-        return cell, self._place(Examples(crystals, chosen.properties))
+        steps = {self.order.batch(step)[0]: step for step in self.epoch()}
+        return map(self.at, steps.values())
 
     def epoch(self) -> range:
         """The steps of the first epoch."""
         return range(self.order.batches_per_epoch)
-
-
-def _blank(leaf: np.ndarray, empty: Bool[np.ndarray, "b"]) -> np.ndarray:
-    """Make some crystals of a batch empty: no group, no sites."""
-    return np.where(empty.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf).astype(leaf.dtype)

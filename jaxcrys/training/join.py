@@ -8,14 +8,8 @@ from jaxcrys.core.files import atomic_path
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.recipes import orbit
 from jaxcrys.recipes.calibration import calibrate
-from jaxcrys.recipes.model import (
-    Model,
-    ModelConfig,
-    checkpoints_path,
-    load_model,
-    model_to_json,
-    write_run,
-)
+from jaxcrys.recipes.model import Model, ModelConfig, model_to_json
+from jaxcrys.recipes.run_folder import checkpoints_path, load_run, write_run
 
 RECIPE = "orbit"
 
@@ -40,8 +34,8 @@ def join(
     Raises:
         InputError: if a run is of another recipe, or ``out`` exists.
     """
-    first = load_model(templates, checkpoint=checkpoint)
-    second = load_model(geometry, checkpoint=checkpoint)
+    first = load_run(Path(templates), checkpoint=checkpoint)
+    second = load_run(Path(geometry), checkpoint=checkpoint)
     for half, recipe in zip((first, second), ("wyformer", "orbit_flow"), strict=True):
         if half.config.recipe != recipe:
             raise InputError(str(half.run), f"is a run of {half.config.recipe}, not of {recipe}")
@@ -71,7 +65,7 @@ def join(
         write_run(partial, described, second.templates)
         with open_checkpoints(checkpoints_path(partial)) as store:
             store.save(second.step, {"ema": params}, described, loss=loss)
-    return load_model(out)
+    return load_run(out)
 
 
 def _loss(model: Model) -> float:

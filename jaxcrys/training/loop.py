@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,30 +12,26 @@ import numpy as np
 from jaxcrys.core.checkpoint import CheckpointStore, open_checkpoints
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import Progress
-from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import stream
 from jaxcrys.core.settings import to_json
-from jaxcrys.crystal.buckets import choose_shapes, join_crystals
+from jaxcrys.crystal.ragged import Ragged
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.parallel.distributed import agree, first_then_others, is_first, wait_for_all
 from jaxcrys.parallel.mesh import data_mesh, replicate
 from jaxcrys.parallel.strategies import STRATEGIES
-from jaxcrys.recipes.base import get_recipe, recipe_names
-from jaxcrys.recipes.model import (
-    ModelConfig,
-    checkpoints_path,
-    config_path,
-    metrics_path,
-    model_from_json,
-    model_to_json,
-)
+from jaxcrys.recipes.model import ModelConfig, model_from_json, model_to_json
+from jaxcrys.recipes.run_folder import checkpoints_path, config_path, metrics_path
 from jaxcrys.training.batches import Batches
 from jaxcrys.training.config import TrainingConfig, validate
-from jaxcrys.training.examples import Columns, Examples, describe_properties, make_examples
-from jaxcrys.training.metrics import MetricsFile, mean_metrics
+from jaxcrys.training.examples import Columns, ExampleSet, describe_properties
+from jaxcrys.training.metrics import MetricsFile, Window, mean_metrics
+from jaxcrys.training.setup import check_recipe, example_sets, fit_model
 from jaxcrys.training.start import start_run
 from jaxcrys.training.state import Programs, TrainState, init_state, make_programs
+from jaxcrys.training.stopping import Stopping, stops_on_sigterm
 
-T = TypeVar("T")
+WINDOW = "window"
+"""Record of a checkpoint: metrics that are still to be logged."""
 
 
 class TrainingFailed(RuntimeError):
@@ -44,9 +40,18 @@ class TrainingFailed(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What a finished run reports."""
+    """What a run reports.
+
+    Attributes:
+        steps: done so far.
+        finished: whether these are all; else the run was asked to stop.
+        loss: the lowest on the validation set; NaN before the first validation.
+        best_step: where it was found.
+        seconds: that this call took.
+    """
 
     steps: int
+    finished: bool
     loss: float
     best_step: int
     seconds: float
@@ -54,8 +59,8 @@ class TrainingResult:
 
 def train(
     run: Path | str,
-    crystals: Crystal,
-    validation: Crystal | None = None,
+    crystals: Crystal | Ragged,
+    validation: Crystal | Ragged | None = None,
     *,
     recipe: str,
     settings: Any,
@@ -72,9 +77,12 @@ def train(
     A run is resumed from its newest checkpoint and then continues exactly as if it had never
     stopped. On several devices the batch is split over all of them; the losses are those of one.
 
+    SIGTERM ends it after the step under way, with a checkpoint. Of several processes
+    (``parallel.distributed``) each calls this with the same arguments; the first one writes.
+
     Args:
         run: folder of the run; made if it does not exist.
-        crystals: training set, NumPy arrays.
+        crystals: training set; it may be memory-mapped.
         validation: validation set; by default a part of ``crystals`` is held out.
         recipe: name of the recipe.
         settings: the recipe's config; its data-dependent part is taken from ``crystals``.
@@ -93,123 +101,143 @@ def train(
         TrainingFailed: if the loss is not finite; the last checkpoint is kept.
     """
     run = Path(run)
-    progress = progress or Progress()
+    progress = progress if progress is not None and is_first() else Progress()
     validate(config)
     if strategy not in STRATEGIES:
         raise InputError("strategy", f"must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
-    get_recipe(recipe).validate(settings)
     columns = dict(properties or {})
-    _check_conditions(recipe, columns)
+    check_recipe(recipe, settings, columns)
 
     # The data, and the model that fits it.
-    examples = make_examples(crystals, columns, "properties")
-    if validation is None:
-        examples, held = hold_out(examples, config)
-    else:
-        unknown = np.full(len(validation.group), np.nan)
-        known = {name: (validation_properties or {}).get(name, unknown) for name in columns}
-        held = make_examples(validation, known, "validation_properties")
-    held = take(held, slice(config.validation_size))
-    model = _fit_model(recipe, settings, tuple(columns), examples, held, config)
-    data = (source or {}) | {"training": len(examples.crystals.group)}
-    if columns:
-        data["properties"] = describe_properties(tuple(columns), examples, held)
-    described = {"model": model_to_json(model), "training": to_json(config), "data": data}
-    described = start_run(run, described, examples.crystals)
+    examples, held = example_sets(crystals, validation, columns, validation_properties, config)
+    described = _describe(
+        fit_model(recipe, settings, tuple(columns), examples, held, config),
+        config, examples, held, tuple(columns), source,
+    )  # fmt: skip
+    described = first_then_others(lambda: start_run(run, described, examples.crystals))
     model = model_from_json(described["model"], str(config_path(run)))
 
     # State on the devices; programs, one for each cell shape.
     mesh = data_mesh(devices)
-    state = replicate(mesh, init_state(model, config))
+    own = STRATEGIES[strategy].state_mesh(mesh)
     parts = config.microbatches
     batches = Batches(examples, model, config, mesh, strategy=strategy, parts=parts)
-    held_out = Batches(held, model, config, mesh, repeat=False)
-    with open_checkpoints(checkpoints_path(run)) as store:
-        store.tidy()
-        state = _restore(store, state)
+    held_out = Batches(held, model, config, own, repeat=False)
+    with open_checkpoints(checkpoints_path(run)) as store, stops_on_sigterm() as stopping:
+        state, window = _resume(store, jax.device_get(init_state(model, config)), progress)
         first = int(state.step)
-        log = MetricsFile(metrics_path(run), resume_step=first)
+        state = replicate(own, state)
+        log = MetricsFile(metrics_path(run), resume_step=first) if is_first() else None
         started = time.monotonic()
         programs = make_programs(model, config, mesh, strategy)
+        last = first
         if first < config.steps:
             _compile(programs, state, batches, progress)
-        window: list = []
-        window_start = time.monotonic()
-        with progress.bar("training", total=config.steps, done=first) as bar:
-            for step in range(first, config.steps):
-                shape, batch = batches.at(step)
-                gradients, metrics = programs.gradient(state, batch, shape=shape)
-                state = programs.update(state, gradients)
-                window.append(metrics)
-                done = step + 1
-                last = done == config.steps
-                if done % config.log_every == 0 or last:
-                    means = _finite(mean_metrics(window), done, store)
-                    per_step = (time.monotonic() - window_start) / len(window)
-                    log.write(step=done, split="train", **means, seconds_per_step=per_step)
-                    window, window_start = [], time.monotonic()
-                    bar.note(f"loss {means['loss']:.4f}")
-                if done % config.checkpoint_every == 0 or last:
-                    means = _validate(programs.evaluate, state, held_out, config)
-                    _finite(means, done, store)
-                    log.write(step=done, split="validation", **means)
-                    items = {"state": state, "ema": state.ema}
-                    store.save(done, items, described, loss=means["loss"])
-                    window_start = time.monotonic()
-                bar.advance()
-        best = store.best()
-        latest = store.latest()
-        if best is None or latest is None:
-            raise TrainingFailed(f"{run} holds no checkpoint")
-        return TrainingResult(
-            steps=latest,
-            loss=store.loss(best),
-            best_step=best,
-            seconds=time.monotonic() - started,
-        )
+            loop = _Loop(config, described, programs, held_out, store, log, window, stopping)
+            last = loop.run(state, batches, progress)
+        store.wait()
+        wait_for_all("saved")
+        store.reload()
+        return _result(run, store, last, config, time.monotonic() - started)
 
 
-def hold_out(crystals: T, config: TrainingConfig) -> tuple[T, T]:
-    """Split off a twentieth for validation, at most ``validation_size``, chosen by the seed.
+@dataclasses.dataclass
+class _Loop:
+    """What the steps of a run share.
 
-    Raises:
-        InputError: if there are fewer than two crystals.
+    Attributes:
+        config: how to train.
+        described: the run's config, kept in every checkpoint.
+        programs: compiled.
+        held_out: batches to validate on.
+        store: where checkpoints go.
+        log: where metrics go; None in all processes but the first.
+        window: metrics since the last line of the log.
+        stopping: whether to stop early.
     """
-    count = len(jax.tree.leaves(crystals)[0])
-    if count < 2:
-        raise InputError("dataset", f"needs at least 2 crystals, has {count}")
-    order = np.random.default_rng(config.seed).permutation(count)
-    held = min(max(1, count // 20), config.validation_size)
-    return take(crystals, np.sort(order[held:])), take(crystals, np.sort(order[:held]))
+
+    config: TrainingConfig
+    described: dict[str, Any]
+    programs: Programs
+    held_out: Batches
+    store: CheckpointStore
+    log: MetricsFile | None
+    window: Window
+    stopping: Stopping
+
+    def run(self, state: TrainState, batches: Batches, progress: Progress) -> int:
+        """Take the steps that are left; returns the number of the last."""
+        first, steps = int(state.step), self.config.steps
+        with progress.bar("training", total=steps, done=first) as bar:
+            for done, (shape, batch) in enumerate(batches.stream(first, steps), first + 1):
+                gradients, metrics = self.programs.gradient(state, batch, shape=shape)
+                state = self.programs.update(state, gradients)
+                self.window.add(metrics)
+                stop = self.stopping.after(done)
+                if done % self.config.log_every == 0 or done == steps:
+                    means, seconds = self.window.close()
+                    self._finite(means, done)
+                    self._log(step=done, split="train", **means, seconds_per_step=seconds)
+                    bar.note(f"loss {means['loss']:.4f}")
+                if done % self.config.checkpoint_every == 0 or done == steps:
+                    means = validate_on(self.held_out, self.programs.evaluate, state, self.config)
+                    self._finite(means, done)
+                    self._log(step=done, split="validation", **means)
+                    self._save(done, state, means["loss"])
+                    self.window.restart()
+                elif stop:
+                    self._save(done, state, None)
+                bar.advance()
+                if stop:
+                    return done
+        return steps
+
+    def _log(self, **values: Any) -> None:
+        if self.log is not None:
+            self.log.write(**values)
+
+    def _save(self, step: int, state: TrainState, loss: float | None) -> None:
+        """Keep the state, and the metrics that are not logged yet."""
+        waiting = self.window.fetch()
+        if waiting:
+            self._finite(mean_metrics(waiting), step)
+        if is_first():
+            items = {"state": state, "ema": state.ema}
+            self.store.save(step, items, self.described, loss=loss, records={WINDOW: waiting})
+
+    def _finite(self, means: dict[str, float], step: int) -> None:
+        bad = [name for name, value in means.items() if not np.isfinite(value)]
+        if bad:
+            raise TrainingFailed(
+                f"{', '.join(bad)} is not finite at step {step}; the last good checkpoint is that "
+                f"of step {self.store.latest()}. A lower learning rate may help."
+            )
 
 
-def _check_conditions(recipe: str, columns: Columns) -> None:
-    if columns and get_recipe(recipe).condition is None:
-        able = [name for name in recipe_names() if get_recipe(name).condition is not None]
-        raise InputError(
-            "properties", f"{recipe} cannot draw crystals for them", f"use {' or '.join(able)}"
-        )
+def validate_on(
+    batches: Batches, evaluate: Callable, state: TrainState, config: TrainingConfig
+) -> dict[str, float]:
+    """Mean metrics of the averaged parameters on held-out crystals, under fixed noise."""
+    key = stream(jax.random.key(config.seed), "validation")
+    results = []
+    for step in batches.epoch():
+        shape, batch = batches.at(step)
+        results.append(evaluate(state.ema, jax.random.fold_in(key, step), batch, shape=shape))
+    return mean_metrics(results)
 
 
-def _fit_model(
-    recipe: str,
-    settings: Any,
-    names: tuple[str, ...],
-    examples: Examples,
-    held: Examples,
+def _describe(
+    model: ModelConfig,
     config: TrainingConfig,
-) -> ModelConfig:
-    both = join_crystals([examples.crystals, held.crystals])
-    settings = get_recipe(recipe).fit(settings, examples.crystals)
-    condition = get_recipe(recipe).condition
-    if names and condition is not None:
-        settings = condition(settings, names, np.asarray(examples.properties))
-    return ModelConfig(
-        recipe=recipe,
-        settings=settings,
-        shapes=choose_shapes(both, limit=config.max_shapes, cost=get_recipe(recipe).cost(settings)),
-        sites=both.wyckoff.shape[-1],
-    )
+    examples: ExampleSet,
+    held: ExampleSet,
+    names: tuple[str, ...],
+    source: dict[str, Any] | None,
+) -> dict[str, Any]:
+    data = (source or {}) | {"training": len(examples)}
+    if names:
+        data["properties"] = describe_properties(names, examples, held)
+    return {"model": model_to_json(model), "training": to_json(config), "data": data}
 
 
 def _compile(programs: Programs, state: TrainState, batches: Batches, progress: Progress) -> None:
@@ -220,27 +248,43 @@ def _compile(programs: Programs, state: TrainState, batches: Batches, progress: 
             bar.advance()
 
 
-def _validate(
-    evaluate: Callable, state: TrainState, batches: Batches, config: TrainingConfig
-) -> dict[str, float]:
-    key = stream(jax.random.key(config.seed), "validation")
-    results = []
-    for step in batches.epoch():
-        shape, batch = batches.at(step)
-        results.append(evaluate(state.ema, jax.random.fold_in(key, step), batch, shape=shape))
-    return mean_metrics(results)
+def _resume(
+    store: CheckpointStore, state: TrainState, progress: Progress
+) -> tuple[TrainState, Window]:
+    """The newest checkpoint that is whole, or the state given; a damaged one is set aside."""
+    step = first_then_others(lambda: _newest_whole(store, state, progress))
+    store.reload()
+    step = agree(step)
+    if step == 0:
+        return state, Window()
+    return store.restore(step, "state", state), Window(store.read(step, WINDOW))
 
 
-def _restore(store: CheckpointStore, state: TrainState) -> TrainState:
-    latest = store.latest()
-    return state if latest is None else store.restore(latest, "state", state)
+def _newest_whole(store: CheckpointStore, state: TrainState, progress: Progress) -> int:
+    if not is_first():
+        return 0
+    store.tidy()
+    while (step := store.latest()) is not None:
+        try:
+            store.restore(step, "state", state)
+            store.restore(step, "ema", state.ema)
+            store.read(step, WINDOW)
+            return step
+        except InputError as error:
+            progress.say(f"{error}\nit was moved to {store.set_aside(step)}")
+    return 0
 
 
-def _finite(means: dict[str, float], step: int, store: CheckpointStore) -> dict[str, float]:
-    bad = [name for name, value in means.items() if not np.isfinite(value)]
-    if bad:
-        raise TrainingFailed(
-            f"{', '.join(bad)} is not finite at step {step}; the last good checkpoint is that of "
-            f"step {store.latest()}. A lower learning rate may help."
-        )
-    return means
+def _result(
+    run: Path, store: CheckpointStore, last: int, config: TrainingConfig, seconds: float
+) -> TrainingResult:
+    best, latest = store.best(), store.latest()
+    if latest is None:
+        raise TrainingFailed(f"{run} holds no checkpoint")
+    return TrainingResult(
+        steps=latest,
+        finished=last >= config.steps,
+        loss=float("nan") if best is None else store.loss(best),
+        best_step=latest if best is None else best,
+        seconds=seconds,
+    )

@@ -1,6 +1,8 @@
 """Metrics: sums and counts on the device, means in a JSONL file."""
 
 import json
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from jaxcrys.core.files import write_text
 from jaxcrys.recipes.base import Metrics
 
 
-def mean_metrics(metrics: list[Metrics]) -> dict[str, float]:
+def mean_metrics(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Means over several batches, by total sum and total count.
 
     Example:
@@ -24,6 +26,43 @@ def mean_metrics(metrics: list[Metrics]) -> dict[str, float]:
         total, count = np.sum([[float(v) for v in m[name]] for m in fetched], 0)
         means[name] = float(total / count) if count else 0.0
     return means
+
+
+class Window:
+    """Metrics of the steps since the last line of the log; they stay on the device until fetched.
+
+    Example:
+        >>> window = Window([{"loss": [1.0, 1.0]}])
+        >>> window.add({"loss": (3.0, 1.0)})
+        >>> window.close()[0], window.fetch()
+        ({'loss': 2.0}, [])
+    """
+
+    def __init__(self, waiting: list[dict[str, list[float]]] | None = None) -> None:
+        self._metrics: list = list(waiting or [])
+        self.restart()
+
+    def restart(self) -> None:
+        """Measure the time from now on."""
+        self._steps, self._started = 0, time.monotonic()
+
+    def add(self, metrics: Metrics) -> None:
+        """One step is done."""
+        self._metrics.append(metrics)
+        self._steps += 1
+
+    def fetch(self) -> list[dict[str, list[float]]]:
+        """The sums and counts of each step, as plain numbers."""
+        fetched = jax.device_get(self._metrics)
+        return [{name: [float(v) for v in pair] for name, pair in one.items()} for one in fetched]
+
+    def close(self) -> tuple[dict[str, float], float]:
+        """Means over all steps, and seconds of a step; the next window begins."""
+        means = mean_metrics(self._metrics)
+        seconds = (time.monotonic() - self._started) / max(self._steps, 1)
+        self._metrics = []
+        self.restart()
+        return means, seconds
 
 
 class MetricsFile:

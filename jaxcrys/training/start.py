@@ -6,14 +6,15 @@ from typing import Any
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sweep_partials
+from jaxcrys.crystal.ragged import Ragged
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.recipes.model import config_path, metrics_path, read_run_config, write_run
+from jaxcrys.recipes.run_folder import config_path, metrics_path, read_run_config, write_run
 
 ROUNDING = 1e-6
 """Settings that are relatively closer than this are the same."""
 
 
-def start_run(run: Path, described: dict[str, Any], crystals: Crystal) -> dict[str, Any]:
+def start_run(run: Path, described: dict[str, Any], crystals: Crystal | Ragged) -> dict[str, Any]:
     """Write the run's config, or check that it is the one the run was started with.
 
     Returns:

@@ -145,19 +145,23 @@ def options_of(settings: type) -> dict[str, str]:
     return dict(found)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "data"), "data fetch"])
 def test_help_of_a_command_explains_every_option(command):
-    code, out, err = call(command, "--help")
+    code, out, err = call(*command.split(), "--help")
     assert (code, err) == (0, "")
     shown = re.sub(r"[│\s]", "", out)
-    options = options_of(importlib.import_module(f"jaxcrys.cli.{command}").Command)
+    first, *rest = command.split()
+    module = importlib.import_module(f"jaxcrys.cli.{first}")
+    options = options_of(getattr(module, rest[0].capitalize()) if rest else module.Command)
     if command == "train":
         options |= options_of(TrainingConfig)
     for name, text in options.items():
         positional = dict.fromkeys(
             ("inputs", "data", "templates", "geometry", "source", "generated"), "PATH"
         )
-        named = positional | {"run_folder": "--run", "training": ""}
+        named = positional | {"trained": "--run", "training": ""}
+        if command == "data fetch":
+            named |= {"name": "NAME"}
         option = named.get(name, f"--{name.replace('_', '-')}")
         assert option in out
         assert re.sub(r"\s", "", text) in shown, name
@@ -176,6 +180,7 @@ def test_unknown_command_is_refused_with_the_overview():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("data fetch mp20", "there is no 'mp20'; known: mp_20, mpts_52, perov_5, carbon_24"),
         ("prepare nothing.csv --out x", "nothing.csv: does not exist"),
         ("prepare {csv} --out {dataset} --limit 3", "exists and was not made from these files"),
         ("prepare {csv} --out .", ".: exists"),
@@ -194,7 +199,7 @@ def test_unknown_command_is_refused_with_the_overview():
         ("train {dataset} --out x --steps 0", "steps: must be at least 1, got 0"),
         ("train {dataset} --out x --config nothing.json", "nothing.json: is not a readable JSON"),
         ("train {dataset} --out {run} --steps 6", "training.steps was 4, now 6"),
-        ("generate --run nothing --out x", "nothing: is not a training run"),
+        ("generate --run nothing --out x", "nothing: is no run and no model"),
         ("generate --run {dataset} --out x", "dataset: is not a training run"),
         ("generate --run {run} --out x --num 0", "--num: must be at least 1, got 0"),
         ("generate --run {run} --out x --keep 2", "--keep: keeps 2 of 1 candidates"),
@@ -230,6 +235,8 @@ def test_bad_input_is_refused_in_one_line(arguments, message, made, prototypes, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("data", "{fetch, list}"),
+        ("data fetch", "NAME"),
         ("prepare a.csv", "--out"),
         ("prepare a.csv --out x --workrs 2", "--workrs"),
         ("train data --out x --steps many", "--steps"),
@@ -322,7 +329,7 @@ def test_options_go_before_the_config_file(made, monkeypatch, tmp_path):
 
     def remember(run, crystals, validation, **rest):
         given.update(rest, run=run)
-        return TrainingResult(steps=4, loss=0.5, best_step=4, seconds=1.0)
+        return TrainingResult(steps=4, finished=True, loss=0.5, best_step=4, seconds=1.0)
 
     monkeypatch.setattr(train_command, "train", remember)
     config = {"preset": "tiny", "settings": SETTINGS, "training": TRAINING | {"seed": 3}}

@@ -1,9 +1,6 @@
 """Weights by name: fetched once from a server, and refused where they are not what they must be."""
 
-import functools
 import hashlib
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import ase
 import pytest
@@ -19,45 +16,38 @@ from jaxcrys.potentials import library
 from jaxcrys.potentials.library import Weights, corrections_for, load_potential
 from jaxcrys.relaxation.relax import relax
 from jaxcrys.relaxation.walk import WalkSettings
+from tests.serving import Served, serving
 from tests.weights import small_file
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server(tmp_path):
-    """A folder behind a local address."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    handler = functools.partial(Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
-
-
-def test_weights_are_fetched_once_and_checked(server, tmp_path, monkeypatch):
-    folder, address = server
+def test_weights_are_fetched_once_and_checked(tmp_path, monkeypatch):
     data = small_file()
-    (folder / "small.nqx").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    named = {"small": Weights(f"{address}/small.nqx", digest, "MP2020")}
-    monkeypatch.setattr(library, "WEIGHTS", named)
-    found = load_potential("small", cache=tmp_path / "cache")
-    assert (found.name, found.digest, corrections_for(found)) == ("small", digest, "MP2020")
-    (folder / "small.nqx").unlink()
-    assert load_potential("small", cache=tmp_path / "cache").digest == digest
-    with pytest.raises(InputError, match="cannot be fetched"):
-        load_potential("small", cache=tmp_path / "elsewhere")
-    (folder / "small.nqx").write_bytes(data[:-3] + b"bad")
-    with pytest.raises(InputError, match="cannot be fetched"):
-        load_potential("small", cache=tmp_path / "elsewhere")
+    served = Served(data)
+    with serving({"small.nqx": served}) as address:
+        named = {"small": Weights(f"{address}small.nqx", digest, "MP2020")}
+        monkeypatch.setattr(library, "WEIGHTS", named)
+        found = load_potential("small", cache=tmp_path / "cache")
+        assert (found.name, found.digest, corrections_for(found)) == ("small", digest, "MP2020")
+        assert load_potential("small", cache=tmp_path / "cache").digest == digest
+        assert served.asked == [None]
+        served.statuses = [404]
+        with pytest.raises(InputError, match="cannot be fetched"):
+            load_potential("small", cache=tmp_path / "elsewhere")
+        served.data = data[:-3] + b"bad"
+        with pytest.raises(InputError, match="cannot be fetched"):
+            load_potential("small", cache=tmp_path / "elsewhere")
     assert not (tmp_path / "elsewhere" / "small.nqx").exists()
+
+
+def test_weights_are_kept_among_the_caches_of_the_user(tmp_path, monkeypatch):
+    data = small_file()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with serving({"small.nqx": Served(data)}) as address:
+        weights = Weights(f"{address}small.nqx", hashlib.sha256(data).hexdigest(), "none")
+        monkeypatch.setattr(library, "WEIGHTS", {"small": weights})
+        load_potential("small")
+    assert [path.name for path in tmp_path.rglob("*.nqx")] == ["small.nqx"]
 
 
 def test_other_weights_have_no_corrections(tmp_path):

@@ -13,7 +13,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.crystal import load_crystals
 from jaxcrys.crystal.convert import detect_group
 from jaxcrys.potentials.lennard_jones import lennard_jones
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.energy_guide import EnergyGuide
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request

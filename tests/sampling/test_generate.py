@@ -15,7 +15,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.crystal import load_crystals, save_crystals
 from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.evaluation import check_symmetry, distances_plausible
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling import generate as generation
 from jaxcrys.sampling.draw import make_batches
 from jaxcrys.sampling.generate import generate

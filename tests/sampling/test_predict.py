@@ -15,7 +15,7 @@ from jaxcrys.crystal.describe import formula
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.protostructure import protostructure_hash
 from jaxcrys.data.retrieval import build_retriever
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling import proposals
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources, best_proposals, propose, score_of

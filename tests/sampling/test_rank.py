@@ -11,7 +11,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.crystal import build_crystal, stack_crystals
 from jaxcrys.crystal.buckets import choose_shapes, fit_sites
 from jaxcrys.crystal.equivalents import equivalents
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling import rank
 from jaxcrys.sampling.rank import best_first, distance, scores
 from jaxcrys.symmetry import degrees_of_freedom

@@ -14,7 +14,7 @@ from jaxcrys.crystal import load_crystals
 from jaxcrys.crystal.convert import to_structure
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.geometry.lattice import matrix_from_coefficients
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request, make_plan
 from jaxcrys.sampling.request_file import read_requests

@@ -8,7 +8,7 @@ from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
 from jaxcrys.crystal import load_crystals
 from jaxcrys.crystal.primitive import num_primitive_atoms
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling import plan
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.limits import limits_of

@@ -12,7 +12,7 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal import save_crystals
 from jaxcrys.crystal.describe import species_counts
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.plan import Request, make_plan
 from jaxcrys.sampling.wish import Wish, assignments, parse_template
 from jaxcrys.symmetry import load_tables, positions_of

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxcrys.training.batches import NOBODY, BatchOrder
+from jaxcrys.training.batches import BatchOrder
+from jaxcrys.training.examples import NOBODY
 
 INDEX = np.array([0] * 11 + [2] * 5 + [1] * 4)
 

@@ -6,7 +6,7 @@ import pytest
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.recipes.calibration import calibrate
-from jaxcrys.recipes.model import load_model
+from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.plan import Request, make_plan
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.training.join import join

@@ -10,16 +10,17 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.crystal import build_crystal, load_crystals, stack_crystals
 from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.recipes import get_recipe
-from jaxcrys.recipes.model import load_model, metrics_path
+from jaxcrys.recipes.library import load_model
+from jaxcrys.recipes.run_folder import metrics_path
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request, make_plan
 from jaxcrys.sampling.targets import GUIDANCE
 from jaxcrys.sampling.template_model import draw_templates
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.training import TrainingConfig, train
-from jaxcrys.training.batches import Batches
 from jaxcrys.training.join import join
 from jaxcrys.training.metrics import read_metrics
+from tests.breaking import BreaksAt
 from tests.crystals import random_crystals
 
 CONFIG = TrainingConfig(
@@ -175,14 +176,15 @@ def test_properties_of_templates_alone_are_refused_where_these_are_given(
 SHORT = dataclasses.replace(CONFIG, steps=12, batch_size=8, checkpoint_every=4, log_every=2)
 
 
-def short_run(folder, recipe="wyformer", *, shift=0.0):
+def short_run(folder, recipe="wyformer", *, shift=0.0, progress=None):
     crystals = random_crystals(60, seed=1)
     gap = np.where(np.arange(60) % 3 == 0, np.nan, np.linspace(0, 5, 60))
     gap[1] += shift
     chosen = settings() if recipe == "wyformer" else get_recipe(recipe).presets["tiny"]
     return train(
-        folder, crystals, recipe=recipe, settings=chosen, config=SHORT, properties={"gap": gap}
-    )
+        folder, crystals, recipe=recipe, settings=chosen, config=SHORT, properties={"gap": gap},
+        progress=progress,
+    )  # fmt: skip
 
 
 def losses(folder):
@@ -191,19 +193,10 @@ def losses(folder):
 
 
 @pytest.mark.slow
-def test_interrupted_run_continues_to_the_last_bit(tmp_path, monkeypatch):
+def test_interrupted_run_continues_to_the_last_bit(tmp_path):
     short_run(tmp_path / "whole")
-    original = Batches.at
-
-    def breaks_at_7(self, step):
-        if step == 7:
-            raise KeyboardInterrupt
-        return original(self, step)
-
-    monkeypatch.setattr(Batches, "at", breaks_at_7)
     with pytest.raises(KeyboardInterrupt):
-        short_run(tmp_path / "broken")
-    monkeypatch.setattr(Batches, "at", original)
+        short_run(tmp_path / "broken", progress=BreaksAt("training", 7))
     with pytest.raises(InputError, match=r"data\.properties\.gap was"):
         short_run(tmp_path / "broken", shift=1e-3)
     short_run(tmp_path / "broken")

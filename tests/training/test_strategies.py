@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.crystal.buckets import fit_sites
 from jaxcrys.nn import CSPNetConfig
 from jaxcrys.parallel import STRATEGIES, data_mesh, replicate
 from jaxcrys.recipes import get_recipe
-from jaxcrys.recipes.model import load_model, metrics_path
+from jaxcrys.recipes.library import load_model
+from jaxcrys.recipes.run_folder import metrics_path
 from jaxcrys.training import TrainingConfig, train
 from jaxcrys.training.examples import make_examples
 from jaxcrys.training.metrics import read_metrics
@@ -66,8 +66,8 @@ def test_devices_exchange_gradients_and_nothing_else(run):
     mesh, strategy = data_mesh(), STRATEGIES["sharded"]
     state = replicate(mesh, init_state(model, config))
     examples = make_examples(random_crystals(16, seed=2), {}, "properties")
-    crystals = fit_sites(examples.crystals, model.shapes[-1].sites)
-    batch = strategy.place(mesh, dataclasses.replace(examples, crystals=crystals), parts)
+    rows = strategy.rows(mesh, 16, parts)
+    batch = strategy.place(mesh, examples.batch(rows, model.shapes[-1].sites), parts)
     program = strategy.compile(make_gradient(model, config), lambda x: x, mesh, parts, "shape")
     lowered = program.lower((state.step, state.params), batch, shape=model.shapes[-1])
     text = lowered.compile().as_text()

@@ -10,12 +10,14 @@ import pytest
 from jaxcrys.core.errors import InputError
 from jaxcrys.nn import CSPNetConfig
 from jaxcrys.recipes import get_recipe
-from jaxcrys.recipes.model import load_model, metrics_path
+from jaxcrys.recipes.library import load_model
+from jaxcrys.recipes.run_folder import metrics_path
 from jaxcrys.training import TrainingConfig, train
-from jaxcrys.training.batches import Batches
-from jaxcrys.training.loop import TrainingFailed, hold_out
+from jaxcrys.training.loop import TrainingFailed
 from jaxcrys.training.metrics import MetricsFile, read_metrics
 from jaxcrys.training.optimiser import kernels, learning_rate, optimiser
+from jaxcrys.training.setup import hold_out
+from tests.breaking import BreaksAt
 from tests.crystals import random_crystals
 
 SETTINGS = dataclasses.replace(
@@ -38,13 +40,14 @@ def crystals():
     return random_crystals(60, seed=1)
 
 
-def run(folder, crystals, **changes):
+def run(folder, crystals, progress=None, **changes):
     return train(
         folder,
         crystals,
         recipe="diffcsp_pp",
         settings=SETTINGS,
         config=dataclasses.replace(CONFIG, **changes),
+        progress=progress,
     )
 
 
@@ -68,20 +71,11 @@ def test_it_learns(finished):
     assert np.isfinite(result.loss)
 
 
-def test_interrupted_run_continues_to_the_last_bit(finished, crystals, tmp_path, monkeypatch):
+def test_interrupted_run_continues_to_the_last_bit(finished, crystals, tmp_path):
     folder = tmp_path / "broken"
-    original = Batches.at
-
-    def breaks_at_17(self, step):
-        if step == 17:
-            raise KeyboardInterrupt
-        return original(self, step)
-
-    monkeypatch.setattr(Batches, "at", breaks_at_17)
     with pytest.raises(KeyboardInterrupt):
-        run(folder, crystals)
+        run(folder, crystals, progress=BreaksAt("training", 17))
     assert max(row["step"] for row in losses(folder)) == 15  # beyond the checkpoint of step 10
-    monkeypatch.setattr(Batches, "at", original)
     run(folder, crystals)
     assert losses(folder) == losses(finished[0])
     one, other = (load_model(f, checkpoint="latest").params for f in (folder, finished[0]))
@@ -138,11 +132,10 @@ def test_bad_settings_are_named(crystals, tmp_path, changes, message):
         run(tmp_path / "run", crystals, **changes)
 
 
-def test_hold_out_takes_nothing_twice(crystals):
-    training, validation = hold_out(crystals, CONFIG)
-    assert len(training.group) + len(validation.group) == 60
-    together = np.concatenate([training.lattice, validation.lattice])
-    assert len(np.unique(together, axis=0)) == len(np.unique(crystals.lattice, axis=0))
+def test_hold_out_takes_nothing_twice():
+    training, held = hold_out(60, CONFIG)
+    assert len(held) == 3
+    assert sorted([*training, *held]) == list(range(60))
 
 
 def test_learning_rate_rises_then_falls():

@@ -1,0 +1,65 @@
+"""``jaxcrys data``."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jaxcrys.core.download import MEGABYTE
+from jaxcrys.core.progress import TerminalProgress
+from jaxcrys.data.fetch import fetch, find, next_commands
+from jaxcrys.data.public import DATASETS, PublicDataset
+
+
+@dataclasses.dataclass(frozen=True)
+class Fetch:
+    """Fetch a public dataset, and check that its files are what they must be.
+
+    An interrupted download goes on when the command is given again; files that are there already
+    are checked and left as they are.
+
+    Attributes:
+        name: mp_20, mpts_52, perov_5, carbon_24 or alex_mp_20; 'jaxcrys data list' describes them.
+        out: folder to put it in; a folder of that name by default.
+    """
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    out: Path | None = None
+
+    def run(self) -> None:
+        """Fetch."""
+        dataset = find(self.name)
+        folder = Path(self.name) if self.out is None else self.out
+        files = fetch(self.name, folder, progress=TerminalProgress())
+        print(f"{folder}: {dataset.about}; {dataset.crystals:,} crystals")
+        for file in files:
+            print(f"  {file.name}, {file.size / MEGABYTE:.1f} MB: {file.verdict}")
+        print(f"licence: {dataset.licence}")
+        print("\n".join(f"cite: {work}" for work in dataset.citation))
+        print("next:")
+        print("\n".join(f"  {command}" for command in next_commands(self.name, folder)))
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """List the public datasets that can be fetched."""
+
+    def run(self) -> None:
+        """List them."""
+        for name, dataset in DATASETS.items():
+            print(f"{name}: {dataset.about}")
+            print(f"  {dataset.crystals:,} crystals, {_size(dataset)}, {dataset.licence}")
+
+
+Command = (
+    Annotated[Fetch, tyro.conf.subcommand("fetch")] | Annotated[List, tyro.conf.subcommand("list")]
+)
+"""What is to be done with them."""
+
+
+def _size(dataset: PublicDataset) -> str:
+    sizes = [file.size for file in dataset.files if file.size is not None]
+    if len(sizes) < len(dataset.files):
+        return "size not known"
+    return f"{sum(sizes) / MEGABYTE:.1f} MB"
