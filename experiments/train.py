@@ -1,7 +1,7 @@
 """Train on the hardware that a file describes: a CPU, GPUs, or a TPU slice of several hosts.
 
     python experiments/train.py DATASET --out RUN --hardware tpu_configs/cpu-8.yaml
-        [--config experiments/configs/orbit_flow_mix20.json] [options of 'jaxcrys train']
+        [--config experiments/configs/mp_20/orbit_flow.yaml] [options of 'jaxcrys train']
         [--coordinator HOST:PORT --processes 2 --process 0]
 
 What:     'jaxcrys train' after JAX was set up as the hardware file says. Batch size and checkpoint
@@ -15,51 +15,31 @@ Expected: the losses of the same batches on one device. A run that was interrupt
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from jaxcrys.cli import main as cli
-from jaxcrys.cli.train import read_config
-from jaxcrys.core.errors import InputError
-from jaxcrys.parallel.distributed import start_distributed
-from jaxcrys.parallel.hardware import (
-    Hardware,
-    apply_hardware,
-    check_batch,
-    check_devices,
-    load_hardware,
-)
+from jaxcrys.cli.config_file import read_config
+from jaxcrys.cli.on_hardware import hardware_parser, refusals, set_up
+from jaxcrys.parallel.hardware import Hardware, check_batch, load_hardware
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Set JAX up and train; exits as ``jaxcrys train`` does."""
     own, others = parse(arguments)
-    try:
+    with refusals():
         hardware = load_hardware(own.hardware)
         options = training_options(hardware, own)
-        for line in apply_hardware(hardware):
-            print(line, file=sys.stderr)
-        if hardware.hosts > 1 or own.coordinator:
-            # The hosts of a TPU slice are found by asking its metadata server, on request only.
-            search = "auto" if hardware.platform == "tpu" else None
-            start_distributed(own.coordinator or search, own.processes, own.process)
-        check_devices(hardware)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(cli.INPUT_ERROR)
+        set_up(
+            hardware, coordinator=own.coordinator, processes=own.processes, process=own.process
+        )
     cli.main(["train", *options, *others])
 
 
 def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """The options that matter here, and those that go to ``jaxcrys train`` as they are."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog="Other options are those of 'jaxcrys train'.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--hardware", type=Path, required=True, help="file of tpu_configs/")
-    parser.add_argument("--config", type=Path, help="JSON file of options")
+    parser = hardware_parser("train", __doc__.splitlines()[0], required=True)
+    parser.add_argument("--config", type=Path, help="YAML or JSON file of options")
     parser.add_argument("--batch-size", type=int, help="crystals in a step, over all devices")
     parser.add_argument("--checkpoint-every", type=int, help="steps between checkpoints")
     parser.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from jaxcrys.cli.config_file import read_config
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
 from jaxcrys.core.progress import TerminalProgress
@@ -30,8 +31,8 @@ class Command:
         data: dataset folder, made by 'jaxcrys prepare'.
         out: folder of the run.
         val: dataset for validation; by default a twentieth of DATA is held out.
-        config: JSON file of options: recipe, preset, settings, properties, training. Options on
-            the command line go before it.
+        config: YAML or JSON file of options: recipe, preset, species, settings, properties,
+            training. Options on the command line go before it.
         recipe: which generator.
         preset: size of the recipe: tiny, small, or a larger one that it names.
         settings: JSON object of recipe settings that differ from the preset, for example
@@ -93,7 +94,11 @@ class Command:
 
 
 def defaults(arguments: Sequence[str]) -> Command:
-    """Defaults of the command, from the file that ``--config`` names if there is one."""
+    """Defaults of the command, from the file that ``--config`` names if there is one.
+
+    Raises:
+        InputError: if the file cannot be read, or has an option that does not exist.
+    """
     # data and out have no defaults: tyro still asks for them
     base = Command(data=tyro.MISSING, out=tyro.MISSING)
     arguments = list(arguments)
@@ -109,28 +114,13 @@ def defaults(arguments: Sequence[str]) -> Command:
         if name not in kinds:
             raise InputError(given[-1], f"has no option {name!r}", f"known: {', '.join(kinds)}")
         if not isinstance(value, kinds[name]):
-            kind = "an object" if kinds[name] is dict else "text"
+            kind = "named settings" if kinds[name] is dict else "text"
             raise InputError(f"{given[-1]}: {name}", f"must be {kind}, got {value!r}")
     training = from_json(TrainingConfig, values.pop("training", {}), f"{given[-1]}: training")
     settings = json.dumps(values.pop("settings", {}))
     return dataclasses.replace(
         base, config=Path(given[-1]), training=training, settings=settings, **values
     )
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        InputError: if the file is missing or is not one.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(str(path), f"is not a readable JSON file ({error})") from error
-    if not isinstance(values, dict):
-        raise InputError(str(path), "must hold a JSON object")
-    return values
 
 
 def recipe_settings(recipe: str, preset: str, changes: str, species: str | None) -> Any:

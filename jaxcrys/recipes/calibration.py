@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcrys.core.blocks import in_blocks
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Float, Key
 from jaxcrys.crystal.formula import formula_of
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn.set_transformer import sequence_logits
+from jaxcrys.parallel.blocks import in_blocks
 from jaxcrys.processes.categorical import normalise
 from jaxcrys.processes.site_sequence import log_prob, random_order
 from jaxcrys.recipes.base import Params

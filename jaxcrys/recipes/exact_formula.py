@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxcrys.core.blocks import block_size
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.formula import Formula, formula_arrays
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.nn.set_transformer import STOP
+from jaxcrys.parallel.blocks import block_size
 from jaxcrys.recipes import site_model
 from jaxcrys.recipes.base import Composition, Params
 from jaxcrys.recipes.properties import Target

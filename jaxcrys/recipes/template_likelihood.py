@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxcrys.core.blocks import block_size, in_blocks
 from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Float, Int
 from jaxcrys.crystal.buckets import slot_widths
 from jaxcrys.crystal.formula import Formula, formula_of
 from jaxcrys.crystal.protostructure import relabellings
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.parallel.blocks import block_size, in_blocks
 from jaxcrys.recipes.base import LogProb, Params
 from jaxcrys.recipes.site_model import (
     FORMULA_SLOTS,

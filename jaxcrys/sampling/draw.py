@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcrys.core.blocks import in_blocks
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Float, Int, Key
@@ -24,6 +23,7 @@ from jaxcrys.crystal.feasibility import remove_clashes
 from jaxcrys.crystal.orbit_graph import GraphShape
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.parallel.blocks import in_blocks
 from jaxcrys.recipes.base import get_recipe
 from jaxcrys.recipes.model import Model
 from jaxcrys.recipes.properties import Target

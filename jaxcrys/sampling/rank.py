@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcrys.core.blocks import in_blocks
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
@@ -24,6 +23,7 @@ from jaxcrys.core.typing import ArrayLike, Float, Int, Key
 from jaxcrys.crystal.expand import atomic_length, num_atoms
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.parallel.blocks import in_blocks
 from jaxcrys.recipes.base import get_recipe
 from jaxcrys.recipes.coupling import couple, squared_way
 from jaxcrys.recipes.model import Model

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcrys.core.blocks import block_size, in_blocks
 from jaxcrys.core.elements import parse_formula
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
@@ -16,6 +15,7 @@ from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.buckets import fit_sites, join_crystals, slot_widths
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.parallel.blocks import block_size, in_blocks
 from jaxcrys.processes.site_sequence import Limits
 from jaxcrys.recipes.base import Composition, get_recipe, recipe_names
 from jaxcrys.recipes.model import Model

@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 import ase.io
+import jax
 import numpy as np
 import pytest
 import spglib
@@ -15,6 +16,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.crystal import load_crystals, save_crystals
 from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.evaluation import check_symmetry, distances_plausible
+from jaxcrys.parallel import blocks
 from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling import generate as generation
 from jaxcrys.sampling.draw import make_batches
@@ -95,11 +97,15 @@ def test_detected_group_is_the_one_asked_or_a_supergroup(made):
     assert supergroups < len(rows)
 
 
-def test_a_sample_does_not_depend_on_the_others(model, made, tmp_path):
+def test_a_sample_depends_neither_on_the_others_nor_on_the_devices(
+    model, made, tmp_path, monkeypatch
+):
     generate(model, tmp_path / "fewer", Request(num=5), seed=3, batch_size=8)
     generate(model, tmp_path / "other", Request(num=5), seed=3, batch_size=16)
+    monkeypatch.setattr(blocks, "working_devices", jax.devices)
+    generate(model, tmp_path / "spread", Request(num=5), seed=3, batch_size=8)
     whole = load_crystals(made[0])
-    for name in ("fewer", "other"):
+    for name in ("fewer", "other", "spread"):
         part = load_crystals(tmp_path / name)
         np.testing.assert_array_equal(part.wyckoff, whole.wyckoff[:5])
         np.testing.assert_array_equal(part.species, whole.species[:5])

@@ -1,19 +1,22 @@
-"""Many rows through a program that is compiled for a fixed number of them."""
+"""Many rows through a program that is compiled for a fixed number of them, on all devices."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxcrys.core.pytree import take
+from jaxcrys.parallel.mesh import data_mesh, shard_batch
 
 
 def in_blocks(function: Callable[..., Any], *trees: Any, size: int) -> Any:
     """Call a function of batches on ``size`` rows at a time, and join what it returns.
 
     The last block is filled up with copies of the last row, so that one compiled program serves
-    all blocks; what comes out of the copies is dropped.
+    all blocks; what comes out of the copies is dropped. The rows of a block are split over the
+    devices; as long as no row depends on another, the results are those of one device.
 
     Args:
         function: from batches of ``size`` rows to a pytree with as many.
@@ -28,11 +31,22 @@ def in_blocks(function: Callable[..., Any], *trees: Any, size: int) -> Any:
         array([0, 2, 4, 6, 8])
     """
     count = len(jax.tree.leaves(trees)[0])
+    devices = working_devices()
+    devices = devices[: math.gcd(size, len(devices))]
     results = []
     for start in range(0, count, size):
         rows = np.minimum(np.arange(start, start + size), count - 1)
-        results.append(jax.device_get(function(*take(trees, rows))))
+        block = take(trees, rows)
+        if len(devices) > 1:
+            block = shard_batch(data_mesh(devices), block)
+        results.append(jax.device_get(function(*block)))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *results)
+
+
+def working_devices() -> Sequence[jax.Device]:
+    """All accelerators of this process; of CPU devices, which share their cores, only one."""
+    devices = jax.local_devices()
+    return devices[:1] if devices[0].platform == "cpu" else devices
 
 
 def block_size(count: int, *, most: int, least: int = 32) -> int:
