@@ -1,7 +1,7 @@
 """Templates with a property that is asked for: do they have it?
 
     python experiments/conditioning.py --data mix_20/train --test mix_20/val --out runs/conditioning
-        [--config configs/wyformer_properties_mix20.json] [--num 400] [--guidance 0 2]
+        [--config experiments/configs/mix_20/wyformer_properties.yaml] [--num 400] [--guidance 0 2]
 
 What:     trains wyformer on one half of DATA with formation energy, band gap and energy above the
           hull, and asks for several values of each. What comes out is judged by a predictor of
@@ -47,7 +47,7 @@ from jaxcrys.sampling.wish import Wish
 from jaxcrys.symmetry.wyckoff import multiplicity_modulo_centring
 from jaxcrys.training import train
 
-CONFIG = Path(__file__).parent / "configs" / "wyformer_properties_mix20.json"
+CONFIG = Path(__file__).parent / "configs" / "mix_20" / "wyformer_properties.yaml"
 TARGETS = {
     "formation_energy_per_atom": (-3.0, -2.0, -1.0, 0.0),
     "band_gap": (0.0, 1.0, 2.0, 4.0),

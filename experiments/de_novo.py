@@ -1,7 +1,8 @@
 """Crystals from nothing but templates of the training set: are they valid, with and without help?
 
     python experiments/de_novo.py --train TRAIN.csv.gz [MORE ...] --val VAL.csv.gz --out runs/new
-        [--config configs/orbit_flow_de_novo.json] [--num 1000] [--clash-steps 50]
+        [--config experiments/configs/mix_20/orbit_flow_de_novo.yaml] [--num 1000]
+        [--clash-steps 50]
 
 What:     trains a recipe that generates elements, lattice and coordinates, draws crystals for
           random groups and positions of the training set, and counts those that are valid: no
@@ -38,7 +39,7 @@ from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
 from jaxcrys.sampling.report import read_rows
 
-CONFIG = Path(__file__).parent / "configs" / "orbit_flow_de_novo.json"
+CONFIG = Path(__file__).parent / "configs" / "mix_20" / "orbit_flow_de_novo.yaml"
 
 
 def main() -> None:

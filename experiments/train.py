@@ -30,9 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with refusals():
         hardware = load_hardware(own.hardware)
         options = training_options(hardware, own)
-        set_up(
-            hardware, coordinator=own.coordinator, processes=own.processes, process=own.process
-        )
+        set_up(hardware, coordinator=own.coordinator, processes=own.processes, process=own.process)
     cli.main(["train", *options, *others])
 
 

@@ -27,13 +27,15 @@ def run_on_hardware(command: str, about: str, arguments: Sequence[str] | None = 
     own, others = hardware_parser(command, about).parse_known_args(arguments)
     if own.hardware is not None:
         with refusals():
-            set_up(load_hardware(own.hardware))
+            hardware = load_hardware(own.hardware)
+            if hardware.hosts > 1:
+                problem = f"describes {hardware.hosts} hosts, and 'jaxcrys {command}' runs on one"
+                raise InputError("--hardware", problem, "take the file of a single machine")
+            set_up(hardware)
     cli.main([command, *others])
 
 
-def hardware_parser(
-    command: str, about: str, *, required: bool = False
-) -> argparse.ArgumentParser:
+def hardware_parser(command: str, about: str, *, required: bool = False) -> argparse.ArgumentParser:
     """A parser of ``--hardware``, for a script that hands other options to a command."""
     parser = argparse.ArgumentParser(
         description=about,

@@ -17,6 +17,7 @@ from jaxcrys.crystal.storage import CRYSTALS_FILE, map_crystals
 from jaxcrys.data.properties import read_properties
 from jaxcrys.parallel.distributed import is_first, start_distributed
 from jaxcrys.recipes import get_recipe
+from jaxcrys.recipes.library import load_model
 from jaxcrys.training import TrainingConfig, train
 
 
@@ -42,6 +43,8 @@ class Command:
         properties: numeric columns of the dataset that crystals shall be drawn for, such as
             'formation_energy_per_atom,band_gap'; values may be missing.
         training: how to train.
+        init: a trained model (run, released file or name) of the same recipe and size, whose
+            parameters training starts from.
         strategy: how batches are laid over several devices; the results are the same. pmap gives
             each device whole microbatches.
         coordinator: HOST:PORT of the first of several processes, one for each host; Slurm jobs and
@@ -60,6 +63,7 @@ class Command:
     species: Annotated[str | None, tyro.conf.arg(metavar="generated|given")] = None
     properties: str | None = None
     training: TrainingConfig = TrainingConfig()
+    init: str | None = None
     strategy: Literal["sharded", "pmap"] = "sharded"
     coordinator: str | None = None
     processes: int | None = None
@@ -79,6 +83,7 @@ class Command:
             properties=read_properties(self.data, names) if names else None,
             validation_properties=read_properties(self.val, names) if names and self.val else None,
             source=describe_sources(self.data, self.val),
+            init=load_model(self.init) if self.init else None,
             strategy=self.strategy,
             progress=TerminalProgress(),
         )

@@ -19,13 +19,19 @@ from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.distributed import agree, first_then_others, is_first, wait_for_all
 from jaxcrys.parallel.mesh import data_mesh, replicate
 from jaxcrys.parallel.strategies import STRATEGIES
-from jaxcrys.recipes.model import ModelConfig, model_from_json, model_to_json
+from jaxcrys.recipes.model import Model, ModelConfig, model_from_json, model_to_json
 from jaxcrys.recipes.run_folder import checkpoints_path, config_path, metrics_path
 from jaxcrys.training.batches import Batches
 from jaxcrys.training.config import TrainingConfig, validate
 from jaxcrys.training.examples import Columns, ExampleSet, describe_properties
 from jaxcrys.training.metrics import MetricsFile, Window, mean_metrics
-from jaxcrys.training.setup import check_recipe, example_sets, fit_model
+from jaxcrys.training.setup import (
+    check_recipe,
+    described_init,
+    example_sets,
+    first_params,
+    fit_model,
+)
 from jaxcrys.training.start import start_run
 from jaxcrys.training.state import Programs, TrainState, init_state, make_programs
 from jaxcrys.training.stopping import Stopping, stops_on_sigterm
@@ -68,6 +74,7 @@ def train(
     properties: Columns | None = None,
     validation_properties: Columns | None = None,
     source: dict[str, Any] | None = None,
+    init: Model | None = None,
     devices: Sequence[jax.Device] | None = None,
     strategy: str = "sharded",
     progress: Progress | None = None,
@@ -91,6 +98,8 @@ def train(
             NaN where not known.
         validation_properties: of the validation set; not known without them.
         source: what the crystals are (name, hash), kept in the run's config.
+        init: a model of the same recipe and size, whose parameters are the first ones; what is
+            taken from the data is taken from ``crystals``.
         devices: that share the work; all by default.
         strategy: how batches are laid over devices (``parallel.strategies``); the results are the
             same.
@@ -110,10 +119,10 @@ def train(
 
     # The data, and the model that fits it.
     examples, held = example_sets(crystals, validation, columns, validation_properties, config)
-    described = _describe(
-        fit_model(recipe, settings, tuple(columns), examples, held, config),
-        config, examples, held, tuple(columns), source,
-    )  # fmt: skip
+    fitted = fit_model(recipe, settings, tuple(columns), examples, held, config)
+    params = None if init is None else first_params(init, fitted)
+    data = (source or {}) | described_init(init)
+    described = _describe(fitted, config, examples, held, tuple(columns), data)
     described = first_then_others(lambda: start_run(run, described, examples.crystals))
     model = model_from_json(described["model"], str(config_path(run)))
 
@@ -124,7 +133,8 @@ def train(
     batches = Batches(examples, model, config, mesh, strategy=strategy, parts=parts)
     held_out = Batches(held, model, config, own, repeat=False)
     with open_checkpoints(checkpoints_path(run)) as store, stops_on_sigterm() as stopping:
-        state, window = _resume(store, jax.device_get(init_state(model, config)), progress)
+        state = init_state(model, config, params)
+        state, window = _resume(store, jax.device_get(state), progress)
         first = int(state.step)
         state = replicate(own, state)
         log = MetricsFile(metrics_path(run), resume_step=first) if is_first() else None
@@ -232,9 +242,9 @@ def _describe(
     examples: ExampleSet,
     held: ExampleSet,
     names: tuple[str, ...],
-    source: dict[str, Any] | None,
+    source: dict[str, Any],
 ) -> dict[str, Any]:
-    data = (source or {}) | {"training": len(examples)}
+    data = source | {"training": len(examples)}
     if names:
         data["properties"] = describe_properties(names, examples, held)
     return {"model": model_to_json(model), "training": to_json(config), "data": data}

@@ -2,15 +2,19 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.pytree import tree_hash
 from jaxcrys.core.typing import Int
 from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.crystal.ragged import Ragged
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.recipes.base import get_recipe, recipe_names
-from jaxcrys.recipes.model import ModelConfig
+from jaxcrys.recipes.base import Params, get_recipe, recipe_names
+from jaxcrys.recipes.model import Model, ModelConfig
+from jaxcrys.recipes.run_folder import parameters_like
 from jaxcrys.training.config import TrainingConfig
 from jaxcrys.training.examples import Columns, ExampleSet, make_examples, survey
 
@@ -90,3 +94,26 @@ def fit_model(
         shapes=choose_shapes(*both, limit=config.max_shapes, cost=functions.cost(settings)),
         sites=max(part.sites for part in both),
     )
+
+
+def described_init(init: Model | None) -> dict[str, Any]:
+    """What the run's config says of the model that the first parameters are from."""
+    return {} if init is None else {"init": tree_hash(init.params)}
+
+
+def first_params(init: Model, model: ModelConfig) -> Params:
+    """The parameters of a model, to start another from.
+
+    Raises:
+        InputError: if the other is of another recipe or size.
+    """
+    if init.config.recipe != model.recipe:
+        raise InputError("--init", f"{init.run} is of {init.config.recipe}, not of {model.recipe}")
+    sizes = [
+        jax.tree.map(lambda leaf: leaf.shape, p) for p in (init.params, parameters_like(model))
+    ]
+    if sizes[0] != sizes[1]:
+        raise InputError(
+            "--init", f"{init.run} has a network of another size", "give the settings it has"
+        )
+    return jax.tree.map(jnp.asarray, init.params)

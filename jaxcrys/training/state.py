@@ -39,10 +39,13 @@ class TrainState:
     optimiser: Any
 
 
-def init_state(model: ModelConfig, config: TrainingConfig) -> TrainState:
-    """Fresh parameters, a function of the seed."""
-    key = stream(jax.random.key(config.seed), "parameters")
-    params = model.functions.init(key, model.settings)
+def init_state(
+    model: ModelConfig, config: TrainingConfig, params: Params | None = None
+) -> TrainState:
+    """The state before the first step; fresh parameters, if none are given, follow the seed."""
+    if params is None:
+        key = stream(jax.random.key(config.seed), "parameters")
+        params = model.functions.init(key, model.settings)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,

@@ -40,7 +40,7 @@ def crystals():
     return random_crystals(60, seed=1)
 
 
-def run(folder, crystals, progress=None, **changes):
+def run(folder, crystals, progress=None, init=None, **changes):
     return train(
         folder,
         crystals,
@@ -48,6 +48,7 @@ def run(folder, crystals, progress=None, **changes):
         settings=SETTINGS,
         config=dataclasses.replace(CONFIG, **changes),
         progress=progress,
+        init=init,
     )
 
 
@@ -130,6 +131,25 @@ def test_non_finite_loss_stops_the_run(crystals, tmp_path):
 def test_bad_settings_are_named(crystals, tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         run(tmp_path / "run", crystals, **changes)
+
+
+def test_training_can_start_from_a_trained_model(finished, crystals, tmp_path):
+    """The first loss is that of the model; fresh parameters have a larger one."""
+    model = load_model(finished[0])
+    more = {"steps": 5, "checkpoint_every": 5, "learning_rate": 1e-12}
+    run(tmp_path / "on", crystals, init=model, **more)
+    run(tmp_path / "fresh", crystals, **more)
+    on, fresh = (losses(tmp_path / name)[-1]["loss"] for name in ("on", "fresh"))
+    assert on == pytest.approx(finished[1].loss, rel=1e-5)
+    assert fresh > on
+    with pytest.raises(InputError, match=r"data\.init was '\w+', now None"):
+        run(tmp_path / "on", crystals, **more)
+    config = dataclasses.replace(model.config, recipe="orbit_flow")
+    with pytest.raises(InputError, match="is of orbit_flow, not of diffcsp_pp"):
+        run(tmp_path / "x", crystals, init=dataclasses.replace(model, config=config), **more)
+    params = {"params": {"other": np.zeros(3)}}
+    with pytest.raises(InputError, match="has a network of another size"):
+        run(tmp_path / "x", crystals, init=dataclasses.replace(model, params=params), **more)
 
 
 def test_hold_out_takes_nothing_twice():

@@ -1,6 +1,7 @@
 """Where a training step goes: reading, laying on the devices, loss, gradient, update.
 
-    python experiments/profile.py DATASET [--recipe orbit_flow] [--batch-size 128] [--trace DIR]
+    python experiments/profile_training.py DATASET [--recipe orbit_flow] [--batch-size 128]
+        [--trace DIR]
 
 Each part is timed alone, to its end, for the cell shape that most batches have; then whole steps
 are timed as training takes them, one after the other without waiting, with batches read ahead. If
