@@ -3,7 +3,7 @@
 import gc
 import os
 
-# Most of the time of the tests is compiling, and most of that LLVM's. Level 2 of its optimisations
+# Most of the time of the tests is compiling, and most of that LLVM's. Level 1 of its optimisations
 # takes a quarter of the time of XLA's usual level 3, XLA's older code generator a third less again,
 # short vectors a tenth less, loops that LLVM neither unrolls nor rewrites another quarter. What
 # would save more is not to be trusted on CPU: without optimisations (level 0) programs give wrong
@@ -12,7 +12,7 @@ import os
 os.environ["XLA_FLAGS"] = " ".join(
     [
         *os.environ.get("XLA_FLAGS", "").split(),
-        "--xla_backend_optimization_level=2",
+        "--xla_backend_optimization_level=1",
         "--xla_cpu_use_fusion_emitters=false",
         "--xla_cpu_max_isa=SSE4_2",
         "--xla_cpu_parallel_codegen_split_count=1",  # each process has one core
