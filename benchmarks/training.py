@@ -1,13 +1,13 @@
-"""How fast training is: batch sizes, types of numbers, and fake devices for the overhead of sharing.
+"""How fast training is: batch sizes, types of numbers, and the overhead of sharing over devices.
 
     python -m benchmarks.training DATASET [--recipe orbit_flow] [--batch-sizes 64 512]
         [--dtypes float32 bfloat16] [--devices 1 2 4 8] [--peak 67]
 
 Each row is a process of its own that runs ``experiments/profile.py``: steps of the commonest cell
-shape, whole, with compiling left out. ``--devices`` are fake CPU devices, which share the cores: the
-work stays the same, so what they take longer is the overhead of sharing it; on GPUs and TPUs leave
-it out, and all are used. ``--peak`` are the TFLOP/s that a device can do at most: by it, and by the
-compiler's count, the last column says which share of it is used.
+shape, whole, with compiling left out. ``--devices`` are fake CPU devices, which share the cores:
+the work stays the same, so what they take longer is the overhead of sharing it; on GPUs and TPUs
+leave it out, and all are used. ``--peak`` are the TFLOP/s that a device can do at most: by it, and
+by the compiler's count, the last column says which share of it is used.
 """
 
 import argparse

@@ -253,9 +253,9 @@ def test_misspelt_options_are_refused(arguments, message):
     [
         ({"stps": 4}, "has no option 'stps'"),
         ({"training": {"stps": 4}}, "training: has no setting 'stps'; perhaps 'steps'"),
-        ({"training": 4}, "training: must be an object, got 4"),
+        ({"training": 4}, "training: must be named settings, got 4"),
         ({"recipe": ["diffcsp_pp"]}, "recipe: must be text"),
-        ([1], "must hold a JSON object"),
+        ([1], "must hold named options, such as 'recipe: orbit_flow'"),
     ],
 )
 def test_bad_config_files_are_refused(config, message, tmp_path):

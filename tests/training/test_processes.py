@@ -49,7 +49,7 @@ def free_port():
 def start(dataset, out, *options, devices=4, processes=2):
     """Start processes of so many devices that train together."""
     environment = os.environ | {
-        "JAX_PLATFORMS": "cpu", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"
+        "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)
     }  # fmt: skip
     address = f"127.0.0.1:{free_port()}"
     command = [

@@ -30,10 +30,11 @@ CONFIG = TrainingConfig(
 CRYSTALS = random_crystals(60, seed=1)
 
 
-def run(folder, progress=None):
+def run(folder, progress=None, devices=8):
     return train(
-        folder, CRYSTALS, recipe="diffcsp_pp", settings=SETTINGS, config=CONFIG, progress=progress
-    )
+        folder, CRYSTALS, recipe="diffcsp_pp", settings=SETTINGS, config=CONFIG,
+        progress=progress, devices=jax.devices()[:devices],
+    )  # fmt: skip
 
 
 def losses(folder):
@@ -65,6 +66,14 @@ def test_sigterm_saves_and_the_run_goes_on_to_the_last_bit(unbroken, tmp_path, s
     assert load_model(folder, checkpoint="latest").step == step + 1
     assert run(folder).finished
     same(folder, unbroken)
+
+
+def test_a_run_goes_on_with_other_devices(unbroken, tmp_path):
+    ask = functools.partial(os.kill, os.getpid(), signal.SIGTERM)
+    assert not run(tmp_path / "run", BreaksAt("training", 13, ask)).finished
+    assert run(tmp_path / "run", devices=1).finished
+    for one, other in zip(losses(tmp_path / "run"), losses(unbroken), strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
 
 
 class Told(Progress):
