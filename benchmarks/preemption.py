@@ -53,7 +53,7 @@ class Cluster:
         """Start all of them."""
         environment = os.environ | {
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={self.devices}",
+            "JAX_NUM_CPU_DEVICES": str(self.devices),
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
         with socket.socket() as probe:
@@ -112,6 +112,7 @@ def interrupted(cluster: Cluster, work: Path, kills: int, seed: int) -> tuple[li
                 count += 1
                 what = end(members, number, chance.randrange(len(members)))
                 happened[f"{number.name}: {what}"] += 1
+                print(f"{count}: {number.name}: {what}", flush=True)
                 if what == STAYED:
                     wrong.append(f"kill {count}: {what} within {PATIENCE} s")
                 continue
