@@ -71,8 +71,8 @@ class CheckpointStore:
             records: further values by name, as JSON.
         """
         args = self._ocp.args
-        self.wait()
         self._writes = True
+        self.wait()
         # From the host: else each device writes its slice, and for each slice JAX compiles.
         trees = {name: jax.device_get(tree) for name, tree in items.items()}
         hashes = {name: tree_hash(tree) for name, tree in trees.items()}
@@ -85,9 +85,10 @@ class CheckpointStore:
         self._manager.save(step, args=everything, metrics=metrics, force=True)
 
     def wait(self) -> None:
-        """Come back when what was saved is on the disk."""
-        self._manager.wait_until_finished()
-        self.tidy()
+        """Come back when what this process has saved is on the disk."""
+        if self._writes:  # a reader that tidied would delete what another process is writing
+            self._manager.wait_until_finished()
+            self.tidy()
 
     def tidy(self) -> None:
         """Delete checkpoints that are not to be kept, and what killed runs left half-done.
@@ -167,8 +168,7 @@ class CheckpointStore:
 
     def close(self) -> None:
         """Wait for what is being written, and release the folder."""
-        if self._writes:
-            self.wait()
+        self.wait()
         self._manager.close()
 
 

@@ -40,6 +40,10 @@ WINDOW = "window"
 """Record of a checkpoint: metrics that are still to be logged."""
 
 
+FORMAT = 2
+"""Of the checkpoints of a run; one of another format is not gone on with."""
+
+
 class TrainingFailed(RuntimeError):
     """Training cannot go on; what was saved before is kept."""
 
@@ -247,7 +251,12 @@ def _describe(
     data = source | {"training": len(examples)}
     if names:
         data["properties"] = describe_properties(names, examples, held)
-    return {"model": model_to_json(model), "training": to_json(config), "data": data}
+    return {
+        "format": FORMAT,
+        "model": model_to_json(model),
+        "training": to_json(config),
+        "data": data,
+    }
 
 
 def _compile(programs: Programs, state: TrainState, batches: Batches, progress: Progress) -> None:
