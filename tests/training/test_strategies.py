@@ -1,5 +1,6 @@
 """One device and eight, both strategies: the same training, and no more talk than it needs."""
 
+import collections
 import dataclasses
 import functools
 import re
@@ -73,6 +74,25 @@ def test_devices_exchange_gradients_and_nothing_else(run):
     text = lowered.compile().as_text()
     found = set(re.findall(r" (all-[a-z-]+|reduce-scatter|collective-[a-z-]+)\(", text))
     assert found == {"all-reduce"}
+
+
+def test_each_shape_is_compiled_once(tmp_path, caplog):
+    """Twelve steps and two validations: no program is made again, and none in the middle of it."""
+    config = dataclasses.replace(CONFIG, microbatches=1, checkpoint_every=6, max_shapes=2, seed=5)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        train(
+            tmp_path / "run", random_crystals(60, seed=1), recipe="diffcsp_pp", settings=SETTINGS,
+            config=config, devices=jax.devices()[:1],
+        )  # fmt: skip
+    shapes = load_model(tmp_path / "run").config.shapes
+    assert len(shapes) == 2
+    compiled = collections.Counter(
+        name for record in caplog.records
+        for name in re.findall(r"^Finished XLA compilation of jit\((\w+)\)", record.getMessage())
+    )  # fmt: skip
+    assert compiled["program"] == 2
+    assert compiled["update"] == 1
+    assert compiled["evaluate"] in (1, 2)  # a shape may have no held-out crystal
 
 
 def test_unknown_strategies_are_named(tmp_path):
