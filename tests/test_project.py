@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAX_LINES = 450
 FOLDERS = (
-    "jaxcrys", "tests", "tools", "benchmarks", "experiments", "notebooks", "tpu_configs",
+    "jaxcrys", "tests", "tools", "benchmarks", "experiments", "notebooks", "tpu_configs", "docs",
 )  # fmt: skip
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 IMPORT = """

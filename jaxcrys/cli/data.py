@@ -7,9 +7,10 @@ from typing import Annotated
 import tyro
 
 from jaxcrys.core.download import MEGABYTE
+from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import TerminalProgress
-from jaxcrys.data.fetch import fetch, find, next_commands
-from jaxcrys.data.public import DATASETS, PublicDataset
+from jaxcrys.data.fetch import dataset_names, fetch, find, next_commands
+from jaxcrys.data.public import PublicDataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Fetch:
     are checked and left as they are.
 
     Attributes:
-        name: mp_20, mpts_52, perov_5, carbon_24 or alex_mp_20; 'jaxcrys data list' describes them.
+        name: mp_20, mpts_52, perov_5, carbon_24, alex_mp_20, or one of another installed package;
+            'jaxcrys data list' describes them.
         out: folder to put it in; a folder of that name by default.
     """
 
@@ -47,7 +49,12 @@ class List:
 
     def run(self) -> None:
         """List them."""
-        for name, dataset in DATASETS.items():
+        for name in dataset_names():
+            try:
+                dataset = find(name)
+            except InputError as error:  # of another package; the rest can be listed all the same
+                print(error)
+                continue
             print(f"{name}: {dataset.about}")
             print(f"  {dataset.crystals:,} crystals, {_size(dataset)}, {dataset.licence}")
 

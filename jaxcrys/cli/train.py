@@ -16,7 +16,7 @@ from jaxcrys.core.settings import changed, from_json
 from jaxcrys.crystal.storage import CRYSTALS_FILE, map_crystals
 from jaxcrys.data.properties import read_properties
 from jaxcrys.parallel.distributed import is_first, start_distributed
-from jaxcrys.recipes import get_recipe
+from jaxcrys.recipes import get_recipe, known_recipes
 from jaxcrys.recipes.library import load_model
 from jaxcrys.training import TrainingConfig, train
 
@@ -34,7 +34,7 @@ class Command:
         val: dataset for validation; by default a twentieth of DATA is held out.
         config: YAML or JSON file of options: recipe, preset, species, settings, properties,
             training. Options on the command line go before it.
-        recipe: which generator.
+        recipe: which generator; of jaxcrys, or registered by another installed package.
         preset: size of the recipe: tiny, small, or a larger one that it names.
         settings: JSON object of recipe settings that differ from the preset, for example
             '{"network": {"channels": 64}}'.
@@ -57,7 +57,7 @@ class Command:
     out: Path
     val: Path | None = None
     config: Path | None = None
-    recipe: str = "orbit_flow"
+    recipe: Annotated[str, tyro.conf.arg(metavar="|".join(known_recipes()))] = "orbit_flow"
     preset: str = "small"
     settings: str = "{}"
     species: Annotated[str | None, tyro.conf.arg(metavar="generated|given")] = None

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxcrys.core import plugins
 from jaxcrys.core.download import MEGABYTE, download, has_checksum
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path, sha256, write_json
@@ -37,7 +38,7 @@ def fetch(
     checked, the licence and what to cite.
 
     Args:
-        name: one of ``public.DATASETS``.
+        name: one of :func:`dataset_names`.
         folder: where to put it; a folder of that name by default.
         progress: where to report progress.
 
@@ -59,15 +60,27 @@ def fetch(
     return found
 
 
+def dataset_names() -> tuple[str, ...]:
+    """Datasets that can be fetched: those of jaxcrys, then those of other packages.
+
+    Example:
+        >>> dataset_names()[:2]
+        ('mp_20', 'mpts_52')
+    """
+    return tuple(dict.fromkeys((*DATASETS, *plugins.plugin_names(plugins.DATASETS))))
+
+
 def find(name: str) -> PublicDataset:
-    """A dataset by its name.
+    """A dataset by its name, of jaxcrys or of another installed package (``core.plugins``).
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or another package's cannot be loaded.
     """
-    if name not in DATASETS:
-        raise InputError("NAME", f"there is no {name!r}", f"known: {', '.join(DATASETS)}")
-    return DATASETS[name]
+    if name in DATASETS:
+        return DATASETS[name]
+    if plugins.has_plugin(plugins.DATASETS, name):
+        return plugins.load_plugin(plugins.DATASETS, name, PublicDataset)
+    raise InputError("NAME", f"there is no {name!r}", f"known: {', '.join(dataset_names())}")
 
 
 def next_commands(name: str, folder: Path) -> list[str]:
@@ -77,7 +90,7 @@ def next_commands(name: str, folder: Path) -> list[str]:
         >>> next_commands("mp_20", Path("my data"))[0]
         "jaxcrys prepare 'my data/train.csv' --out 'my data/train'"
     """
-    paths = [folder / table for table in DATASETS[name].tables]
+    paths = [folder / table for table in find(name).tables]
     return [
         shlex.join(["jaxcrys", "prepare", str(p), "--out", str(p.with_suffix(""))]) for p in paths
     ]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from platformdirs import user_cache_path
 
+from jaxcrys.core import plugins
 from jaxcrys.core.download import DownloadError, download
 from jaxcrys.core.errors import InputError
 from jaxcrys.potentials.ase_bridge import from_ase
@@ -43,8 +44,9 @@ def load_potential(name: str, *, cache: Path | None = None) -> AnyPotential:
     """A potential by its name, fetched if it is not there yet, or from a file.
 
     Args:
-        name: one of ``WEIGHTS``, the path of a ``.nqx`` file, or ``ase:MODULE:CLASS`` for a
-            calculator of ASE, which is made without arguments and called on the host.
+        name: one of ``WEIGHTS``, the path of a ``.nqx`` file, ``ase:MODULE:CLASS`` for a
+            calculator of ASE, which is made without arguments and called on the host, or a
+            potential of another installed package (``core.plugins``).
         cache: folder of fetched weights; that of the user's caches by default.
 
     Raises:
@@ -54,13 +56,15 @@ def load_potential(name: str, *, cache: Path | None = None) -> AnyPotential:
     if name.startswith(ASE):
         return _calculator(name)
     if name not in WEIGHTS:
-        if not Path(name).exists():
-            known = ", ".join(WEIGHTS)
-            raise InputError(
-                "--potential",
-                f"{name} is no file and no name of {known}; calculators are ase:MODULE:CLASS",
-            )
-        return load_nequix(name)
+        if Path(name).exists():
+            return load_nequix(name)
+        if plugins.has_plugin(plugins.POTENTIALS, name):
+            return _of_other_package(name)
+        known = ", ".join(dict.fromkeys((*WEIGHTS, *plugins.plugin_names(plugins.POTENTIALS))))
+        raise InputError(
+            "--potential",
+            f"{name} is no file and no name of {known}; calculators are ase:MODULE:CLASS",
+        )
     weights = WEIGHTS[name]
     path = (cache or user_cache_path("jaxcrys")) / f"{name}.nqx"
     try:
@@ -71,6 +75,21 @@ def load_potential(name: str, *, cache: Path | None = None) -> AnyPotential:
             f"download {weights.url} and give its path",
         ) from error  # fmt: skip
     return load_nequix(path)
+
+
+def _of_other_package(name: str) -> AnyPotential:
+    make = plugins.load_plugin(plugins.POTENTIALS, name)
+    owner = plugins.owners_of(plugins.POTENTIALS, name)
+    try:
+        found = make()
+    except Exception as error:  # whatever a package raises
+        raise InputError(
+            "--potential", f"{name} of {owner} cannot be made ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(found, AnyPotential):
+        kind = type(found).__name__
+        raise InputError("--potential", f"{name} of {owner} is no potential but a {kind}")
+    return found
 
 
 def _calculator(name: str) -> AnyPotential:

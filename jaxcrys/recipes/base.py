@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import jax
 import numpy as np
 
+from jaxcrys.core import plugins
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
@@ -295,7 +296,7 @@ _MODULES = {
 
 
 def recipe_names(*, completes: bool | None = None, samples: bool | None = None) -> tuple[str, ...]:
-    """Names that :func:`get_recipe` knows: all, or those with or without one of the samplers.
+    """Names of the recipes of jaxcrys itself: all, or those with or without one of the samplers.
 
     Example:
         >>> recipe_names()
@@ -313,12 +314,25 @@ def recipe_names(*, completes: bool | None = None, samples: bool | None = None) 
     return tuple(name for name in _MODULES if wanted(get_recipe(name)))
 
 
+def known_recipes() -> tuple[str, ...]:
+    """Names that :func:`get_recipe` knows: those of jaxcrys, then those of other packages.
+
+    Example:
+        >>> known_recipes()[:2]
+        ('diffcsp_pp', 'orbit')
+    """
+    others = plugins.plugin_names(plugins.RECIPES)
+    return (*_MODULES, *(name for name in others if name not in _MODULES))
+
+
 def get_recipe(name: str) -> Recipe:
-    """Load a recipe by name.
+    """Load a recipe by name, of jaxcrys or of another installed package (``core.plugins``).
 
     Raises:
-        InputError: if there is none of that name.
+        InputError: if there is none of that name, or another package's cannot be loaded.
     """
-    if name not in _MODULES:
-        raise InputError("recipe", f"there is no {name!r}", f"known: {', '.join(_MODULES)}")
-    return importlib.import_module(_MODULES[name]).RECIPE
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name]).RECIPE
+    if plugins.has_plugin(plugins.RECIPES, name):
+        return plugins.load_plugin(plugins.RECIPES, name, Recipe)
+    raise InputError("recipe", f"there is no {name!r}", f"known: {', '.join(known_recipes())}")
