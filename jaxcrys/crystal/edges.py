@@ -4,8 +4,8 @@ Programs with a fixed cutoff need every neighbour, and few of the pairs of a cry
 are listed once on the host, and the same list serves until the atoms have moved too far.
 
 Receivers are the representatives of the sites. The operations that leave a representative where it
-is map its neighbours onto each other, so one of each such orbit is enough: with |o| neighbours in
-orbit o, H the site-symmetry group and D the matrices by which a quantity turns,
+is map its neighbours onto each other, so one of each such orbit is enough: with ``|o|`` neighbours
+in orbit o, H the site-symmetry group and D the matrices by which a quantity turns,
 
     Σ_neighbours m(neighbour) = 1/|H| Σ_h D(h) Σ_o |o| m(one of o).
 """

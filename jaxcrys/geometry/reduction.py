@@ -1,6 +1,6 @@
 """Minkowski-reduced bases: the shortest and least oblique basis vectors of a lattice.
 
-A basis a, b, c is Minkowski-reduced if |a| <= |b| <= |c|, no a x + b is shorter than b, and no
+A basis a, b, c is Minkowski-reduced if ``|a| <= |b| <= |c|``, no a x + b is shorter than b, and no
 a x + b y + c shorter than c. In three dimensions its lengths are the successive minima of the
 lattice, and the nearest lattice point to any point with coordinates within ±½ has coordinates
 -1, 0 or 1.

@@ -215,7 +215,7 @@ def averaged(values: Float[jax.Array, "n c m"], packed: Packed, degree: int) -> 
 
 
 def spherical_harmonics(direction: Float[jax.Array, "e 3"], degree: int) -> Float[jax.Array, "e y"]:
-    """Real spherical harmonics of degrees 0 to ``degree``, |Y_l|² = 2l + 1."""
+    """Real spherical harmonics of degrees 0 to ``degree``, ``|Y_l|² = 2l + 1``."""
     harmonics: Any = e3nn.spherical_harmonics(
         e3nn.s2_irreps(degree), direction, normalize=False, normalization="component"
     )
