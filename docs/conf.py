@@ -10,9 +10,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-from build_steps import command_line, notebooks, packages
+from build_steps import command_line, notebooks, packages  # noqa: E402  (found there)
 
-import jaxcrys
+import jaxcrys  # noqa: E402  (asks for devices)
 
 project = "jaxcrys"
 author = "The jaxcrys developers"

@@ -7,7 +7,6 @@ import textwrap
 from pathlib import Path
 
 from build_steps.files import write_if_changed
-
 from jaxcrys.cli.main import COMMANDS, overview, run
 
 SUBCOMMANDS = {"data": ("fetch", "list")}

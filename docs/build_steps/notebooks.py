@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jupytext
+
 from build_steps.files import write_if_changed
 
 

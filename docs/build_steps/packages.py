@@ -4,9 +4,8 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-from build_steps.files import write_if_changed
-
 import jaxcrys
+from build_steps.files import write_if_changed
 
 LEAVE_OUT = ("jaxcrys.cli", "jaxcrys.__main__")
 """The command line has a page of its own."""

@@ -13,8 +13,8 @@ lies 3.5 away in one coordinate, whose standard deviation is σ √(G⁻¹)_ii <
 axes; 1 or less elsewhere): up to σ = ½ that is six deviations, and the density is exact to 1e-7 of
 the uniform one, which is 1. Wider noise, which is all but uniform, is not meant.
 
-Events have any shape ``[*e, 3]``. What ``mask`` leaves out does not count: its images are taken once,
-its coordinates are not read, its score is 0.
+Events have any shape ``[*e, 3]``. What ``mask`` leaves out does not count: its images are taken
+once, its coordinates are not read, its score is 0.
 """
 
 import itertools
