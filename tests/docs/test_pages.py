@@ -175,7 +175,7 @@ def generated() -> set[Path]:
     """Pages that the build writes."""
     packages = [path.parent for path in (ROOT / "jaxcrys").rglob("__init__.py")]
     named = {".".join(path.relative_to(ROOT / "jaxcrys").parts) for path in packages} - {"", "cli"}
-    return {DOCS / "reference" / "generated" / page for page in ("command_line", *named)}
+    return {DOCS / "reference" / "generated" / f"{page}.md" for page in ("command_line", *named)}
 
 
 def headings(path: Path) -> set[str]:
@@ -189,9 +189,9 @@ def test_links_resolve(path):
     for target in targets(path):
         page, _, anchor = target.partition("#")
         found = (path.parent / page).resolve() if page else path
+        found = found if found.suffix in (".md", ".py") else found.with_name(f"{found.name}.md")
         if "*" in page or found in generated():
             continue
-        found = found if found.suffix in (".md", ".py") else found.with_name(f"{found.name}.md")
         assert found.exists(), f"{name(path)}: {target}"
         assert not anchor or anchor in headings(found), f"{name(path)}: {target}"
 
