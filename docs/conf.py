@@ -55,6 +55,7 @@ notebooks.write(HERE.parent / "notebooks", HERE / "_notebooks")
 def setup(app: Any) -> None:
     """Show equations and types as they stand: their stars and bars are no markup."""
     app.connect("autodoc-process-docstring", quote_equations, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", name_arrays)
     app.connect("autodoc-process-docstring", quote_types, priority=600)  # after napoleon
 
 
@@ -74,3 +75,11 @@ def quote_equations(
         before = lines[number - 2]
         if block and before.strip() and not before.startswith(" ") and not before.endswith("::"):
             lines[number - 1 : number] = ["", "::", ""]
+
+
+def name_arrays(
+    _app: Any, _what: str, _name: str, _obj: Any, _options: Any, signature: Any, returns: Any
+) -> tuple[Any, Any]:
+    """Call arrays of JAX by the name that everybody knows."""
+    named = (text and text.replace("jaxlib._jax.Array", "Array") for text in (signature, returns))
+    return tuple(named)  # type: ignore[return-value]

@@ -189,7 +189,7 @@ def test_links_resolve(path):
     for target in targets(path):
         page, _, anchor = target.partition("#")
         found = (path.parent / page).resolve() if page else path
-        found = found if found.suffix in (".md", ".py") else found.with_name(f"{found.name}.md")
+        found = found if found.suffix in (".md", ".py", ".yaml") else found.with_name(f"{found.name}.md")
         if "*" in page or found in generated():
             continue
         assert found.exists(), f"{name(path)}: {target}"
