@@ -6,10 +6,10 @@ from typing import Annotated
 
 import tyro
 
+from jaxcrys.cli.console import Console
 from jaxcrys.cli.relax import check_relaxation, relax_drawn
 from jaxcrys.cli.train import json_object
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.potentials.library import load_potential
 from jaxcrys.recipes.library import IN_THE_BOX, load_model
 from jaxcrys.recipes.model import with_settings
@@ -98,7 +98,7 @@ class Command:
     relax: str | None = None
     hull: Path | None = None
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Generate."""
         if self.checkpoint not in ("best", "latest") and not self.checkpoint.isdecimal():
             raise InputError(
@@ -116,11 +116,11 @@ class Command:
             clash_steps=self.clash_steps,
             guide=self.guide(),
             batch_size=self.batch_size,
-            progress=TerminalProgress(),
+            progress=console.progress,
         )
-        print(summary(rows))
-        print(f"written to {self.out}")
-        relax_drawn(self.out, self.relax, self.hull)
+        console.tell(summary(rows))
+        console.tell(f"written to {self.out}", out=self.out, crystals=rows)
+        relax_drawn(self.out, self.relax, self.hull, console)
 
     def guide(self) -> EnergyGuide | None:
         """What guides the sampler."""
