@@ -223,7 +223,7 @@ def test_help_of_a_command_explains_every_option(command):
         positional = dict.fromkeys(
             ("inputs", "data", "templates", "geometry", "source", "generated"), "PATH"
         )
-        named = positional | {"trained": "--run", "training": ""}
+        named = positional | {"trained": "--run", "training": "", "shell": "{bash,zsh}"}
         if command == "data fetch":
             named |= {"name": "NAME"}
         option = named.get(name, f"--{name.replace('_', '-')}")
