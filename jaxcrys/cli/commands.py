@@ -9,6 +9,8 @@ COMMANDS = {
     "data": "list public datasets, and fetch them",
     "prepare": "read crystals from files into a dataset",
     "train": "train a recipe on a dataset, or go on with a run",
+    "fit": "learn to estimate columns of a dataset, with uncertainty",
+    "estimate": "estimate numbers of crystals, and keep those that have what is wanted",
     "join": "make one run of a run of templates and one of geometry",
     "release": "write a trained model into one small file",
     "demo": "prepare, train, generate: the whole road in three minutes",
