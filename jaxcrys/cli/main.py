@@ -20,6 +20,7 @@ COMMANDS = {
     "generate": "draw new crystals, from a model of yours or the one that comes with jaxcrys",
     "predict": "propose the structures of a formula",
     "relax": "relax crystals with a potential, their symmetry kept",
+    "view": "make a page of crystals, to look through them in a browser",
     "evaluate": "score a set of crystals, whoever generated it",
     "hull": "make a convex hull, to judge energies by",
 }
@@ -39,6 +40,7 @@ examples:
   jaxcrys train dataset --out run
   jaxcrys generate --run run --num 100 --groups 225 --out crystals
   jaxcrys relax crystals --out relaxed
+  jaxcrys view relaxed --open
   jaxcrys evaluate crystals --train dataset --test test_dataset --out report
 
 'jaxcrys COMMAND --help' lists the options of a command.
