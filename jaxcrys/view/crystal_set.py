@@ -104,10 +104,13 @@ def _accepted(path: Path, outcomes: list[Outcome], total: int) -> CrystalSet:
     crystals = [each.crystal for each in outcomes if each.crystal is not None]
     refused = [each.row for each in outcomes if each.crystal is None]
     if not crystals:
-        because = f" among {len(refused)} records: the first {refused[0]['reason']}"
+        records = "record" if len(refused) == 1 else "records"
+        why = (
+            f" among {len(refused)} {records}: the first {refused[0]['reason']}" if refused else ""
+        )
         raise InputError(
             str(path),
-            f"holds no crystal{because if refused else ''}",
+            f"holds no crystal{why}",
             "give a folder made by 'jaxcrys generate', 'predict', 'relax' or 'prepare', or files "
             "of crystals: CIF, POSCAR, extxyz, CSV with a column cif, a folder or zip of them",
         )

@@ -69,8 +69,8 @@ class Table(NamedTuple):
 def make_table(own: Sequence[dict[str, Any]], given: Sequence[dict[str, Any]]) -> Table:
     """Join what was computed of each crystal with its row of a table.
 
-    A column of the table that repeats one computed here is left out; where it differs, it stays
-    under another name.
+    A column of the table that repeats one computed here only fills its gaps; where it differs, it
+    stays under another name.
 
     Args:
         own: the columns ``OWN`` but for the id, as far as they are known.
@@ -90,6 +90,8 @@ def make_table(own: Sequence[dict[str, Any]], given: Sequence[dict[str, Any]]) -
         column = _read(name, [row.get(name) for row in given])
         if name in OWN:
             if _agree(column, values[name]):
+                pairs = zip(values[name], column, strict=True)
+                values[name] = [told if mine is None else mine for mine, told in pairs]
                 continue
             name = f"{name} (table)"
         if len(column) > 1 and len(set(column)) == 1 and column[0] is not None:

@@ -18,7 +18,7 @@ function change() {
 
 /** The ranges that are filled in, open ends being infinite. */
 function ranges() {
-  const found = {};
+  const found = Object.create(null);
   for (const [name, inputs] of Object.entries(table.inputs)) {
     const [low, high] = inputs.map((input) => input.valueAsNumber);
     if (Number.isNaN(low) && Number.isNaN(high)) continue;

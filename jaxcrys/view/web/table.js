@@ -81,7 +81,7 @@ class CrystalTable {
   }
 
   ranges() {
-    this.inputs = {};
+    this.inputs = Object.create(null); // a column may have any name
     this.data.columns.forEach(({ name, unit }, place) => {
       const values = this.known(place);
       if (!this.numeric[place] || new Set(values).size < 2) return;
