@@ -73,7 +73,8 @@ def _counted(found: CrystalSet) -> str:
     """How many crystals there are, and how many were left out."""
     count, left_out = len(found.crystals), _left_out(found)
     text = f"{count:,} crystal{'' if count == 1 else 's'}"
-    return text + (f"; {left_out:,} more are left out" if left_out else "")
+    verb = "is" if left_out == 1 else "are"
+    return text + (f"; {left_out:,} more {verb} left out" if left_out else "")
 
 
 def _notes(found: CrystalSet, table: Table, symprec: float) -> list[str]:

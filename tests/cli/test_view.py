@@ -46,7 +46,7 @@ def test_a_limit_and_another_place(folder, tmp_path, capsys):
     out = tmp_path / "new" / "page.html"
     given = [str(folder), "--limit", "2", "--workers", "1"]
     assert run("view", [*given, "--out", str(out)]) == 0
-    assert f"{out}: 2 crystals; 1 more are left out, " in capsys.readouterr().out
+    assert f"{out}: 2 crystals; 1 more is left out, " in capsys.readouterr().out
     assert not (folder / "view.html").exists()
 
 

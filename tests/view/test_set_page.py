@@ -79,8 +79,8 @@ def test_crystals_without_a_cell_and_those_left_out_are_told(tmp_path):
     rows = [{"id": str(index), "status": status} for index, status in enumerate("abc")]
     folder = write_set(tmp_path / "set", [broken, *CRYSTALS[:2]], rows)
     made = set_page(folder, limit=2)
-    assert made.counted == "2 crystals; 1 more are left out"
-    assert "2 crystals; 1 more are left out (more with jaxcrys view --limit)." in made.text
+    assert made.counted == "2 crystals; 1 more is left out"
+    assert "2 crystals; 1 more is left out (more with jaxcrys view --limit)." in made.text
     data = data_of(made.text)
     assert "lattice" in data["cards"][0]["reason"]
     assert data["rows"][0][:4] == ["0", None, 136, None]

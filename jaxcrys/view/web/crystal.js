@@ -86,7 +86,7 @@ class CrystalPanel {
   }
 
   sites(card) {
-    const heads = ["position", "site symmetry", "element", "x", "y", "z"];
+    const heads = ["position", "symmetry", "element", "x", "y", "z"];
     const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)));
     const rows = card.sites.map((site) => {
       const cells = [site.label, site.symmetry, site.element].map((text) => make("td", {}, text));

@@ -19,6 +19,9 @@ const EYE = { x: 2.1, y: 0.75, z: 0.65 };
 /** Height and width of what is drawn, in units of plotly's scene; a picture is 2.2 high. */
 const SIZE = 1.75;
 
+/** Å around all that is drawn, for the names of the axes: what reaches beyond is cut off. */
+const MARGIN = 0.8;
+
 function cartesian(lattice, point) {
   return [0, 1, 2].map((axis) => point.reduce((sum, x, row) => sum + x * lattice[row][axis], 0));
 }
@@ -134,6 +137,7 @@ function cellLines(lattice, cells) {
     return {
       ...line, ...arrow, mode: "lines+text", text: ["", "", "", name], name,
       line: { width: 4, color: colour(name) }, textfont: { size: 15, color: colour(name) },
+      textposition: "middle center",
     };
   });
   return [{ ...line, ...edges, line: { width: 2, color: colour("edge") } }, ...axes];
@@ -175,7 +179,10 @@ function extent(traces) {
     axes.reduce((sum, axis, i) => sum + direction[i] * trace[axis][place], 0));
   const seen = [right, unit(up)].map((direction) => along(direction));
   const scale = SIZE / Math.max(...seen.map(([low, high]) => high - low));
-  const ends = axes.map((axis) => range(traces, (trace, place) => trace[axis][place]));
+  const ends = axes.map((axis) => {
+    const [low, high] = range(traces, (trace, place) => trace[axis][place]);
+    return [low - MARGIN, high + MARGIN];
+  });
   const [x, y, z] = ends.map(([low, high]) => scale * (high - low));
   const [xaxis, yaxis, zaxis] = ends.map((each) => ({ visible: false, range: each }));
   return { xaxis, yaxis, zaxis, aspectratio: { x, y, z } };
