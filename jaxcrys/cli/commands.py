@@ -4,6 +4,7 @@ COMMANDS = {
     "generate": "draw new crystals, from a model of yours or the one that comes with jaxcrys",
     "predict": "propose the structures of a formula",
     "relax": "relax crystals with a potential, their symmetry kept",
+    "view": "make a page of crystals, to look through them in a browser",
     "evaluate": "score a set of crystals, whoever generated it",
     "hull": "make a convex hull, to judge energies by",
     "data": "list public datasets, and fetch them",
