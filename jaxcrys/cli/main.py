@@ -21,21 +21,9 @@ usage: jaxcrys COMMAND [OPTIONS]
 {commands}
 
 examples:
-<<<<<<< HEAD
   jaxcrys generate --out crystals                      32 crystals, by the model that comes along
   jaxcrys predict --formula BaTiO3 --out BaTiO3        structures of a formula
-  jaxcrys relax crystals --out relaxed                 relax them, their symmetry kept
-=======
-  jaxcrys generate --out crystals
-  jaxcrys predict --formula BaTiO3 --out BaTiO3
-  jaxcrys data fetch mp_20
-  jaxcrys prepare crystals.csv more_cifs/ --out dataset
-  jaxcrys train dataset --out run
-  jaxcrys generate --run run --num 100 --groups 225 --out crystals
-  jaxcrys relax crystals --out relaxed
-  jaxcrys view relaxed --open
-  jaxcrys evaluate crystals --train dataset --test test_dataset --out report
->>>>>>> 6e18eac08cbcbd0a22fdb85692c10ec323721475
+  jaxcrys view crystals --open                         look through them in a browser
 
 options of every command:
   --help        what it does, and its other options
