@@ -36,6 +36,7 @@ import jax
 import numpy as np
 
 from jaxcrys.cli.config_file import read_config
+from jaxcrys.cli.console import Console
 from jaxcrys.cli.on_hardware import refusals
 from jaxcrys.cli.train import Command as Train
 from jaxcrys.cli.train import defaults, describe_sources, recipe_settings
@@ -159,7 +160,7 @@ def measured(command: Train, num: int) -> Figures:
         if stored["asked"] == asked:
             return stored["figures"]
     try:
-        command.run()
+        command.run(Console())
     except TrainingFailed as error:
         print(f"{command.out}: {error}", file=sys.stderr)
         return {}

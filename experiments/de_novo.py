@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcrys.cli.console import Console
 from jaxcrys.cli.train import Command as Train
 from jaxcrys.cli.train import defaults
 from jaxcrys.core.files import write_json
@@ -57,7 +58,8 @@ def main() -> None:
     prepare(arguments.train, out / "train", progress=progress)
     prepare(arguments.val, out / "val", progress=progress)
     command: Train = defaults(["--config", str(arguments.config)])
-    dataclasses.replace(command, data=out / "train", val=out / "val", out=out / "run").run()
+    command = dataclasses.replace(command, data=out / "train", val=out / "val", out=out / "run")
+    command.run(Console())
 
     model = load_model(out / "run")
     results = {"training set": validity(load_crystals(out / "train"))}

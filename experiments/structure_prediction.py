@@ -34,6 +34,7 @@ from pathlib import Path
 
 import jax
 
+from jaxcrys.cli.console import Console
 from jaxcrys.cli.train import Command as Train
 from jaxcrys.cli.train import defaults
 from jaxcrys.core.files import write_json
@@ -73,7 +74,8 @@ def main() -> None:
     prepare(arguments.val, out / "val", progress=progress)
     prepare(arguments.test, test, progress=progress)
     command: Train = defaults(["--config", str(arguments.config)])
-    dataclasses.replace(command, data=out / "train", val=out / "val", out=out / "run").run()
+    command = dataclasses.replace(command, data=out / "train", val=out / "val", out=out / "run")
+    command.run(Console())
 
     references = evenly_spaced(load_crystals(test), arguments.num)
     model = load_model(out / "run", checkpoint=arguments.checkpoint)

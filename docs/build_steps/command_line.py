@@ -7,7 +7,8 @@ import textwrap
 from pathlib import Path
 
 from build_steps.files import write_if_changed
-from jaxcrys.cli.main import COMMANDS, overview, run
+from jaxcrys.cli.commands import COMMANDS
+from jaxcrys.cli.main import overview, run
 
 SUBCOMMANDS = {"data": ("fetch", "list")}
 """Commands that have their options further down."""

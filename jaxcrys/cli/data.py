@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tyro
 
+from jaxcrys.cli.console import Console
 from jaxcrys.core.download import MEGABYTE
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.data.fetch import dataset_names, fetch, find, next_commands
 from jaxcrys.data.public import PublicDataset
 
@@ -29,34 +29,35 @@ class Fetch:
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     out: Path | None = None
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Fetch."""
         dataset = find(self.name)
         folder = Path(self.name) if self.out is None else self.out
-        files = fetch(self.name, folder, progress=TerminalProgress())
-        print(f"{folder}: {dataset.about}; {dataset.crystals:,} crystals")
+        files = fetch(self.name, folder, progress=console.progress)
+        text = f"{folder}: {dataset.about}; {dataset.crystals:,} crystals"
+        console.tell(text, out=folder, files=files)
         for file in files:
-            print(f"  {file.name}, {file.size / MEGABYTE:.1f} MB: {file.verdict}")
-        print(f"licence: {dataset.licence}")
-        print("\n".join(f"cite: {work}" for work in dataset.citation))
-        print("next:")
-        print("\n".join(f"  {command}" for command in next_commands(self.name, folder)))
+            console.tell(f"  {file.name}, {file.size / MEGABYTE:.1f} MB: {file.verdict}")
+        console.tell(f"licence: {dataset.licence}", licence=dataset.licence)
+        console.tell("\n".join(f"cite: {work}" for work in dataset.citation))
+        console.tell("next:")
+        console.tell("\n".join(f"  {command}" for command in next_commands(self.name, folder)))
 
 
 @dataclasses.dataclass(frozen=True)
 class List:
     """List the public datasets that can be fetched."""
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """List them."""
         for name in dataset_names():
             try:
                 dataset = find(name)
             except InputError as error:  # of another package; the rest can be listed all the same
-                print(error)
+                console.tell(str(error))
                 continue
-            print(f"{name}: {dataset.about}")
-            print(f"  {dataset.crystals:,} crystals, {_size(dataset)}, {dataset.licence}")
+            console.tell(f"{name}: {dataset.about}", **{name: dataset})
+            console.tell(f"  {dataset.crystals:,} crystals, {_size(dataset)}, {dataset.licence}")
 
 
 Command = (

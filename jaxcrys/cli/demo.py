@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcrys.cli.console import Console
 from jaxcrys.core.files import atomic_path
-from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.storage import load_crystals
@@ -51,15 +51,14 @@ class Command:
     num: int = 32
     seed: int = 0
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Run the demo."""
-        progress = TerminalProgress()
+        progress = console.progress
         source = write_prototypes(self.out / "prototypes.csv")
         dataset = prepare(source, self.out / "dataset", progress=progress)
-        print(
+        console.tell(
             f"1. {dataset.meta['accepted']} prototype crystals read from {source} "
-            f"({dataset.meta['rejected']} rejected)",
-            flush=True,
+            f"({dataset.meta['rejected']} rejected)"
         )
         config = dataclasses.replace(TRAINING, seed=self.seed)
         settings = get_recipe(RECIPE).presets[PRESET]
@@ -69,10 +68,9 @@ class Command:
         trained = train(
             run, crystals, recipe=RECIPE, settings=settings, config=config, progress=progress
         )
-        print(
+        console.tell(
             f"2. trained {trained.steps} steps on the {len(crystals.group)} with at most "
-            f"{MOST_ATOMS} atoms, in {trained.seconds:.0f} s",
-            flush=True,
+            f"{MOST_ATOMS} atoms, in {trained.seconds:.0f} s"
         )
         crystals_folder = self.out / "crystals"
         rows = generate(
@@ -83,8 +81,9 @@ class Command:
             clash_steps=CLASH_STEPS,
             progress=progress,
         )
-        print(f"3. generated {len(rows)} crystals\n\n{summary(rows)}\n")
-        print(f"tables and CIFs lie in {crystals_folder}; next: jaxcrys prepare YOUR_FILES")
+        text = f"3. generated {len(rows)} crystals\n\n{summary(rows)}\n"
+        console.tell(text, out=crystals_folder, crystals=rows)
+        console.tell(f"tables and CIFs lie in {crystals_folder}; next: jaxcrys prepare YOUR_FILES")
 
 
 def write_prototypes(path: Path) -> Path:

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import tyro
 
+from jaxcrys.cli.console import Console
 from jaxcrys.cli.relax import potential_and_judge
 from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path, sha256, sweep_partials
-from jaxcrys.core.progress import Progress, TerminalProgress
+from jaxcrys.core.progress import Progress
 from jaxcrys.core.versions import library_versions
 from jaxcrys.crystal.storage import CRYSTALS_FILE
 from jaxcrys.data.prepare import cores, hash_of
@@ -96,10 +97,10 @@ class Command:
     scheduler: str | None = None
     timeout: float = 60.0
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Evaluate."""
         self._check()
-        progress = TerminalProgress()
+        progress = console.progress
         record = self._record()
         others = [read_figures(folder) for folder in self.compare]
         if self.out.exists():
@@ -109,8 +110,9 @@ class Command:
                 )
         else:
             self._evaluate(record, others, progress)
-        print(summary(self.out))
-        print(f"written to {self.out}: open {self.out}/report.html")
+        console.tell(summary(self.out))
+        text = f"written to {self.out}: open {self.out}/report.html"
+        console.tell(text, out=self.out, figures=read_figures(self.out).figures)
 
     def _check(self) -> None:
         check_protocol(self._protocol())

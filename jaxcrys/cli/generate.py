@@ -6,19 +6,21 @@ from typing import Annotated
 
 import tyro
 
+from jaxcrys.cli.console import Console
 from jaxcrys.cli.relax import check_relaxation, relax_drawn
 from jaxcrys.cli.train import json_object
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.potentials.library import load_potential
 from jaxcrys.recipes.library import IN_THE_BOX, load_model
 from jaxcrys.recipes.model import with_settings
 from jaxcrys.sampling.energy_guide import EnergyGuide
 from jaxcrys.sampling.generate import generate
+from jaxcrys.sampling.guide import Guide
 from jaxcrys.sampling.plan import Request
+from jaxcrys.sampling.property_guide import PropertyGuide
 from jaxcrys.sampling.request_file import read_requests
 from jaxcrys.sampling.summary import summary
-from jaxcrys.sampling.wish import Wish
+from jaxcrys.sampling.wish import Wish, parse_properties
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +65,9 @@ class Command:
             a run of orbit or orbit_flow is heading for down in energy on the way. Costs
             energy_steps + 1 evaluations of each crystal at each guided step.
         energy_steps: by which it is taken down at each guided step.
+        property_guidance: a run of 'jaxcrys fit', by whose estimates coordinates and lattice are
+            led towards the values of --toward on the way.
+        toward: ranges or values for --property-guidance, such as "band_gap=1:2".
         guided_since: share of the sampler's steps before the first guided one.
         relax: relax what was drawn with this potential, nequix-mp-1 or a .nqx file, into
             OUT/relaxed, as 'jaxcrys relax' does.
@@ -94,11 +99,13 @@ class Command:
     checkpoint: str = "best"
     energy_guidance: str | None = None
     energy_steps: int = 2
+    property_guidance: str | None = None
+    toward: str | None = None
     guided_since: float = 0.6
     relax: str | None = None
     hull: Path | None = None
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Generate."""
         if self.checkpoint not in ("best", "latest") and not self.checkpoint.isdecimal():
             raise InputError(
@@ -116,18 +123,25 @@ class Command:
             clash_steps=self.clash_steps,
             guide=self.guide(),
             batch_size=self.batch_size,
-            progress=TerminalProgress(),
+            progress=console.progress,
         )
-        print(summary(rows))
-        print(f"written to {self.out}")
-        relax_drawn(self.out, self.relax, self.hull)
+        console.tell(summary(rows))
+        console.tell(f"written to {self.out}", out=self.out, crystals=rows)
+        relax_drawn(self.out, self.relax, self.hull, console)
 
-    def guide(self) -> EnergyGuide | None:
+    def guide(self) -> Guide | None:
         """What guides the sampler."""
-        if self.energy_guidance is None:
-            return None
-        potential = load_potential(self.energy_guidance)
-        return EnergyGuide(potential, self.energy_steps, self.guided_since)
+        if (self.property_guidance is None) != (self.toward is None):
+            raise InputError("--property-guidance", "goes with --toward", "say both or neither")
+        if self.energy_guidance and self.property_guidance:
+            raise InputError("--property-guidance", "cannot be had beside --energy-guidance")
+        if self.energy_guidance:
+            potential = load_potential(self.energy_guidance)
+            return EnergyGuide(potential, self.energy_steps, self.guided_since)
+        if self.property_guidance and self.toward:
+            model, wanted = load_model(self.property_guidance), parse_properties(self.toward)
+            return PropertyGuide(model, wanted, since=self.guided_since)
+        return None
 
     def asked(self) -> tuple[Request, ...]:
         """The requests of the file, or the one that the options make."""

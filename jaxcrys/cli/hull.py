@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from jaxcrys.cli.console import Console
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.progress import Progress, TerminalProgress
+from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.dataset import load_dataset
@@ -57,14 +58,15 @@ class Command:
     fit: int = 3000
     workers: int | None = None
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Make it."""
-        hull = self._made(TerminalProgress())
+        hull = self._made(console.progress)
         save_hull(self.out, hull)
-        print(f"{len(hull.names)} entries, {len(hull.elements)} elements, {hull.source}")
+        text = f"{len(hull.names)} entries, {len(hull.elements)} elements, {hull.source}"
+        console.tell(text, entries=len(hull.names), left_out=hull.left_out)
         if hull.left_out:
-            print(f"{hull.left_out} crystals left out: no energy, or an element without one")
-        print(f"written to {self.out}")
+            console.tell(f"{hull.left_out} crystals left out: no energy, or an element without one")
+        console.tell(f"written to {self.out}", out=self.out)
 
     def _made(self, progress: Progress) -> Hull:
         if self.source.is_file():

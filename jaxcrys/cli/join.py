@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from jaxcrys.cli.console import Console
 from jaxcrys.crystal.storage import load_crystals
 from jaxcrys.training.join import join
 
@@ -30,12 +31,15 @@ class Command:
     val: Path | None = None
     checkpoint: str = "best"
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Join."""
         validation = load_crystals(self.val) if self.val else None
         model = join(
             self.templates, self.geometry, self.out,
             validation=validation, checkpoint=self.checkpoint,
         )  # fmt: skip
-        print(f"{self.out}: a run of orbit, with the {len(model.templates.group)} crystals that "
-              f"the geometry was trained on")  # fmt: skip
+        console.tell(
+            f"{self.out}: a run of orbit, with the {len(model.templates.group)} crystals that "
+            "the geometry was trained on",
+            out=self.out,
+        )

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tyro
 
+from jaxcrys.cli.console import Console
 from jaxcrys.cli.relax import check_relaxation, relax_drawn
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.recipes.library import IN_THE_BOX, load_model
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources
@@ -66,7 +66,7 @@ class Command:
     relax: str | None = None
     hull: Path | None = None
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Predict."""
         if not self.formula:
             raise InputError("--formula", "names no formula", "write --formula BaTiO3")
@@ -88,11 +88,12 @@ class Command:
             ),
             seed=self.seed,
             batch_size=self.batch_size,
-            progress=TerminalProgress(),
+            progress=console.progress,
         )
         for row in rows:
             names = ("asked", "rank", "score", "source", "parent", "group", "status")
             shown = [str(row[name]) for name in names if row[name] != OK]
-            print("  ".join([f"{text:<9}" for text in shown] + [str(row.get("wyckoff", ""))]))
-        print(f"written to {self.out}")
-        relax_drawn(self.out, self.relax, self.hull)
+            wyckoff = str(row.get("wyckoff", ""))
+            console.tell("  ".join([f"{text:<9}" for text in shown] + [wyckoff]))
+        console.tell(f"written to {self.out}", out=self.out, crystals=rows)
+        relax_drawn(self.out, self.relax, self.hull, console)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from jaxcrys.core.progress import TerminalProgress
+from jaxcrys.cli.console import Console
 from jaxcrys.crystal.raw import MAX_ATOMS
 from jaxcrys.crystal.standardise import SYMPREC
 from jaxcrys.data.prepare import Prepared, prepare
@@ -42,10 +42,11 @@ class Command:
     workers: int | None = None
     overwrite: bool = False
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Prepare."""
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        print(report(prepare(**options, progress=TerminalProgress())))
+        prepared = prepare(**options, progress=console.progress)
+        console.tell(report(prepared), up_to_date=prepared.up_to_date, **prepared.meta)
 
 
 def report(prepared: Prepared) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import tyro
 
+from jaxcrys.cli.console import Console
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
-from jaxcrys.core.progress import Progress, TerminalProgress
+from jaxcrys.core.progress import Progress
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.data.prepare import prepare
 from jaxcrys.potentials.host import AnyPotential
@@ -77,7 +78,7 @@ class Command:
     trajectories: bool = False
     limit: int | None = None
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Relax."""
         settings = WalkSettings(
             minimiser=self.minimiser,
@@ -91,10 +92,10 @@ class Command:
             self.source, self.out, potential=self.potential, hull=self.hull,
             allow_other_hull=self.allow_other_hull, corrections=self.corrections,
             settings=settings, release=self.release, trajectories=self.trajectories,
-            limit=self.limit, progress=TerminalProgress(),
+            limit=self.limit, progress=console.progress,
         )  # fmt: skip
-        print(summary(rows))
-        print(f"written to {self.out}")
+        console.tell(summary(rows))
+        console.tell(f"written to {self.out}", out=self.out, crystals=rows)
 
 
 def check_relaxation(potential: str | None, hull: Path | None) -> None:
@@ -109,14 +110,14 @@ def check_relaxation(potential: str | None, hull: Path | None) -> None:
         potential_and_judge(potential, hull)
 
 
-def relax_drawn(folder: Path, potential: str | None, hull: Path | None) -> None:
+def relax_drawn(folder: Path, potential: str | None, hull: Path | None, console: Console) -> None:
     """Relax a set that was just written into a folder inside it, if that was asked for."""
     if potential is None:
         return
     out = folder / RELAXED
-    rows = relax_folder(folder, out, potential=potential, hull=hull, progress=TerminalProgress())
-    print(summary(rows))
-    print(f"written to {out}")
+    rows = relax_folder(folder, out, potential=potential, hull=hull, progress=console.progress)
+    console.tell(summary(rows))
+    console.tell(f"written to {out}", relaxed={"out": out, "crystals": rows})
 
 
 def potential_and_judge(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from jaxcrys.cli.console import Console
 from jaxcrys.core.errors import InputError
 from jaxcrys.recipes.release import save_release
 from jaxcrys.recipes.run_folder import load_run
@@ -29,7 +30,7 @@ class Command:
     card: Path | None = None
     checkpoint: str = "best"
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Write the file."""
         model = load_run(self.source, checkpoint=self.checkpoint)
         try:
@@ -38,4 +39,7 @@ class Command:
             raise InputError("--card", f"{self.card} is not a readable text ({error})") from error
         save_release(self.out, model, card=card)
         size = self.out.stat().st_size / 1e6
-        print(f"{self.out}: {model.config.recipe}, step {model.step}, {size:.1f} MB")
+        console.tell(
+            f"{self.out}: {model.config.recipe}, step {model.step}, {size:.1f} MB",
+            out=self.out, recipe=model.config.recipe, step=model.step,
+        )  # fmt: skip

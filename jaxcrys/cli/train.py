@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxcrys.cli.config_file import read_config
+from jaxcrys.cli.console import Console
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
-from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.core.settings import changed, from_json
 from jaxcrys.crystal.storage import CRYSTALS_FILE, map_crystals
 from jaxcrys.data.properties import read_properties
@@ -69,7 +69,7 @@ class Command:
     processes: int | None = None
     process: int | None = None
 
-    def run(self) -> None:
+    def run(self, console: Console) -> None:
         """Train."""
         start_distributed(self.coordinator, self.processes, self.process)
         names = [name.strip() for name in self.properties.split(",")] if self.properties else []
@@ -85,16 +85,17 @@ class Command:
             source=describe_sources(self.data, self.val),
             init=load_model(self.init) if self.init else None,
             strategy=self.strategy,
-            progress=TerminalProgress(),
+            progress=console.progress,
         )
+        values = {"out": self.out} | dataclasses.asdict(result)
         if not result.finished:
-            print(
-                f"{self.out}: saved after {result.steps} steps; the same command goes on from here"
-            )
+            text = f"saved after {result.steps} steps; the same command goes on from here"
+            console.tell(f"{self.out}: {text}", **values)
         elif is_first():
-            print(
+            console.tell(
                 f"{self.out}: {result.steps} steps, validation loss {result.loss:.4f} at step "
-                f"{result.best_step}, {result.seconds:.0f} s"
+                f"{result.best_step}, {result.seconds:.0f} s",
+                **values,
             )
 
 

@@ -14,9 +14,10 @@ atomic number.
 """
 
 import dataclasses
+import functools
 import math
 import typing
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +57,8 @@ class SetTransformerConfig:
         species: number of different species inputs and scores; 0 is no element.
         dropout: share of the numbers in each layer that training drops.
         properties: numbers that can be told of a crystal.
+        dtype: of the network's arithmetic; parameters, sums of tokens, softmax and scores stay in
+            float32.
     """
 
     layers: int = 3
@@ -64,6 +67,12 @@ class SetTransformerConfig:
     species: int = 119
     dropout: float = 0.1
     properties: int = 0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def arithmetic(self) -> Any:
+        """The ``dtype`` of Linen's layers; None is that of their inputs and parameters."""
+        return jnp.bfloat16 if self.dtype == "bfloat16" else None
 
 
 def validate(config: SetTransformerConfig) -> None:
@@ -102,23 +111,25 @@ class SetTransformer(nn.Module):
     def setup(self) -> None:
         """Declare the parameters."""
         config = self.config
+        dense = functools.partial(nn.Dense, dtype=config.arithmetic)
+        embed = functools.partial(nn.Embed, features=config.channels, dtype=config.arithmetic)
         self.nothing = self.param("nothing", nn.initializers.normal(1.0), (config.channels,))
-        self.amount = nn.Dense(config.channels)
-        self.group_bits = nn.Dense(config.channels)
-        self.group = nn.Embed(NUM_GROUPS + 1, config.channels)
-        self.site_bits = nn.Dense(config.channels)
-        self.position = nn.Embed(NUM_POSITIONS + 1, config.channels)
-        self.species = nn.Embed(config.species, config.channels)
+        self.amount = dense(config.channels)
+        self.group_bits = dense(config.channels)
+        self.group = embed(NUM_GROUPS + 1)
+        self.site_bits = dense(config.channels)
+        self.position = embed(NUM_POSITIONS + 1)
+        self.species = embed(config.species)
         self.blocks = [Block(config) for _ in range(config.layers)]
-        self.gather = nn.Dense(config.channels)
-        self.norm = nn.LayerNorm()
-        self.ask_group = nn.Dense(config.channels)
-        self.query = nn.Dense(config.channels)
-        self.stop = nn.Dense(1)
-        self.element_hidden = nn.Dense(2 * config.channels)
-        self.logits = nn.Dense(config.species)
+        self.gather = dense(config.channels)
+        self.norm = nn.LayerNorm(dtype=config.arithmetic)
+        self.ask_group = dense(config.channels)
+        self.query = dense(config.channels)
+        self.stop = dense(1)
+        self.element_hidden = dense(2 * config.channels)
+        self.logits = dense(config.species)
         if config.properties:
-            self.properties = PropertyTokens(config.channels)
+            self.properties = PropertyTokens(config.channels, dtype=config.arithmetic)
 
     def sequence(
         self,
@@ -135,7 +146,7 @@ class SetTransformer(nn.Module):
         first = tokens.shape[-2] - 1  # the last token before anything is said
         tokens = jnp.concatenate([tokens, rest], -2)
         seen = jnp.concatenate([seen, jnp.ones(rest.shape[:-1], bool)], -1)
-        x = self.gather(nn.silu(jnp.cumsum(jnp.where(seen[..., None], tokens, 0), -2)[:, first:]))
+        x = self.gather(nn.silu(jnp.cumsum(_counted(tokens, seen), -2)[:, first:]))
         up_to = jnp.arange(tokens.shape[-2]) <= first + jnp.arange(x.shape[-2])[:, None]
         visible = up_to & seen[:, None, None]
         for block in self.blocks:
@@ -162,10 +173,10 @@ class SetTransformer(nn.Module):
         tokens = jnp.concatenate([tokens, self.describe_group(group)[..., None, :], sites], -2)
         there = jnp.pad(wyckoff > 0, [(0, 0), (1, 0)], constant_values=True)
         seen = jnp.concatenate([seen, there], -1)
-        x = self.gather(nn.silu(jnp.where(seen[..., None], tokens, 0).sum(-2, keepdims=True)))
+        x = self.gather(nn.silu(_counted(tokens, seen).sum(-2, keepdims=True)))
         for block in self.blocks:
             x = block(x, tokens, seen[:, None, None])
-        return self.norm(x[:, 0])
+        return self.norm(x[:, 0]).astype(jnp.float32)
 
     def start(
         self, formula: Formula, further: int, properties: ArrayLike | None = None
@@ -175,7 +186,7 @@ class SetTransformer(nn.Module):
         tokens, seen = self.begin(formula, properties)
         batch, first = seen.shape
         heads = (config.heads, config.channels // config.heads)
-        empty = jnp.zeros((batch, config.layers, first + further, *heads))
+        empty = jnp.zeros((batch, config.layers, first + further, *heads), config.arithmetic)
         unseen = jnp.zeros((batch, first + further), bool)
         memory = Memory(empty, empty, unseen, jnp.zeros((batch, config.channels)))
         return self.extend(memory, tokens, seen, 0)
@@ -196,7 +207,7 @@ class SetTransformer(nn.Module):
         self, memory: Memory, tokens: jax.Array, seen: jax.Array, index: ArrayLike | int
     ) -> tuple[Memory, jax.Array]:
         """Read more tokens, the first as number ``index``."""
-        total = memory.total + jnp.where(seen[..., None], tokens, 0).sum(-2)
+        total = memory.total + _counted(tokens, seen).sum(-2)
         seen = jax.lax.dynamic_update_slice_in_dim(memory.seen, seen, index, 1)
         keys, values = memory.keys, memory.values
         x = self.gather(nn.silu(total))[:, None]
@@ -227,7 +238,7 @@ class SetTransformer(nn.Module):
     def groups(self, hidden: jax.Array) -> jax.Array:
         """Scores of all groups by number; entry 0 is none."""
         offered = self.describe_group(jnp.arange(NUM_GROUPS + 1)) / math.sqrt(self.config.channels)
-        return self.ask_group(hidden) @ offered.T
+        return self.ask_group(hidden).astype(jnp.float32) @ offered.astype(jnp.float32).T
 
     def describe_group(self, group: ArrayLike) -> jax.Array:
         """Token of a group."""
@@ -246,13 +257,14 @@ class SetTransformer(nn.Module):
     def positions(self, hidden: jax.Array, group: ArrayLike) -> jax.Array:
         """Scores of the positions of the group, and of stopping, after each of t tokens."""
         offered = self.describe(position_slots(group)) / math.sqrt(self.config.channels)
-        scores = jnp.einsum("btc,bpc->btp", self.query(hidden), offered)
-        return jnp.concatenate([scores, self.stop(hidden)], -1)
+        query, offered = (x.astype(jnp.float32) for x in (self.query(hidden), offered))
+        scores = jnp.einsum("btc,bpc->btp", query, offered)
+        return jnp.concatenate([scores, self.stop(hidden).astype(jnp.float32)], -1)
 
     def elements(self, hidden: jax.Array, wyckoff: ArrayLike) -> jax.Array:
         """Scores of the element on a position."""
         known = jnp.concatenate([hidden, self.describe(wyckoff)], -1)
-        return self.logits(nn.silu(self.element_hidden(known)))
+        return self.logits(nn.silu(self.element_hidden(known))).astype(jnp.float32)
 
 
 class Block(nn.Module):
@@ -262,15 +274,15 @@ class Block(nn.Module):
 
     def setup(self) -> None:
         """Declare the parameters."""
-        channels = self.config.channels
-        self.before = nn.LayerNorm()
-        self.of_token = nn.LayerNorm()
-        self.ask = nn.Dense(channels, use_bias=False)
-        self.send = nn.Dense(2 * channels, use_bias=False)
-        self.join = nn.Dense(channels, use_bias=False)
-        self.between = nn.LayerNorm()
-        self.hidden = nn.Dense(4 * channels)
-        self.out = nn.Dense(channels)
+        channels, dtype = self.config.channels, self.config.arithmetic
+        self.before = nn.LayerNorm(dtype=dtype)
+        self.of_token = nn.LayerNorm(dtype=dtype)
+        self.ask = nn.Dense(channels, use_bias=False, dtype=dtype)
+        self.send = nn.Dense(2 * channels, use_bias=False, dtype=dtype)
+        self.join = nn.Dense(channels, use_bias=False, dtype=dtype)
+        self.between = nn.LayerNorm(dtype=dtype)
+        self.hidden = nn.Dense(4 * channels, dtype=dtype)
+        self.out = nn.Dense(channels, dtype=dtype)
         self.drop = nn.Dropout(self.config.dropout)
 
     def __call__(self, x: jax.Array, tokens: jax.Array, visible: jax.Array) -> jax.Array:
@@ -296,12 +308,18 @@ class Block(nn.Module):
         return values.reshape(*values.shape[:-1], self.config.heads, -1)
 
 
+def _counted(tokens: jax.Array, seen: jax.Array) -> Float[jax.Array, "b t c"]:
+    """Tokens that are there, to be summed."""
+    return jnp.where(seen[..., None], tokens, 0).astype(jnp.float32)
+
+
 def _attend(
     query: jax.Array, key: jax.Array, value: jax.Array, seen: jax.Array
 ) -> Float[jax.Array, "b t h d"]:
     """Mean of the values, weighed by how alike query and key are; arrays are [b, t, h, d]."""
     alike = jnp.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(query.shape[-1])
-    weight = jax.nn.softmax(jnp.where(seen, alike, -jnp.inf), axis=-1)
+    alike = jnp.where(seen, alike, -jnp.inf).astype(jnp.float32)
+    weight = jax.nn.softmax(alike, axis=-1).astype(value.dtype)
     return jnp.einsum("bhqk,bkhd->bqhd", weight, value)
 
 
@@ -393,15 +411,9 @@ def add_group(
 
 
 def add_site(
-    config: SetTransformerConfig,
-    params: Any,
-    memory: Memory,
-    wyckoff: Int[ArrayLike, "b"],
-    species: Int[ArrayLike, "b"],
-    number: Int[ArrayLike, ""],
-    *,
-    sites: int,
-) -> tuple[Memory, Float[jax.Array, "b c"]]:
+    config: SetTransformerConfig, params: Any, memory: Memory, wyckoff: Int[ArrayLike, "b"],
+    species: Int[ArrayLike, "b"], number: Int[ArrayLike, ""], *, sites: int,
+) -> tuple[Memory, Float[jax.Array, "b c"]]:  # fmt: skip
     """Read one more site; the first has the number 0."""
     index = memory.seen.shape[-1] - sites + number
     result = SetTransformer(config).apply(
@@ -419,22 +431,18 @@ def group_logits(
 
 
 def position_logits(
-    config: SetTransformerConfig,
-    params: Any,
-    hidden: Float[ArrayLike, "b c"],
+    config: SetTransformerConfig, params: Any, hidden: Float[ArrayLike, "b c"],
     group: Int[ArrayLike, "b"],
-) -> Float[jax.Array, "b 28"]:
+) -> Float[jax.Array, "b 28"]:  # fmt: skip
     """Scores of the next position, and of stopping, from what the network knows."""
     result = SetTransformer(config).apply(params, hidden[:, None], group, method="positions")
     return typing.cast(jax.Array, result)[:, 0]
 
 
 def element_logits(
-    config: SetTransformerConfig,
-    params: Any,
-    hidden: Float[ArrayLike, "b c"],
+    config: SetTransformerConfig, params: Any, hidden: Float[ArrayLike, "b c"],
     wyckoff: Int[ArrayLike, "b"],
-) -> Float[jax.Array, "b z"]:
+) -> Float[jax.Array, "b z"]:  # fmt: skip
     """Scores of the element on a position, from what the network knows."""
     result = SetTransformer(config).apply(params, hidden, wyckoff, method="elements")
     return typing.cast(jax.Array, result)

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxcrys.core import plugins
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.buckets import Cost
 from jaxcrys.crystal.primitive import CellShape
@@ -112,6 +113,29 @@ class Sample(Protocol):
         ``target`` are properties that are asked for, in the order of ``either`` of those of
         templates and geometry.
         """
+        ...
+
+
+@pytree
+class Estimate:
+    """Numbers of crystals, one column for each property.
+
+    Attributes:
+        mean: the values.
+        spread: their standard deviations.
+    """
+
+    mean: Float[ArrayLike, "b p"]
+    spread: Float[ArrayLike, "b p"]
+
+
+class Estimates(Protocol):
+    """Numbers of given crystals."""
+
+    def __call__(
+        self, params: Params, crystals: Crystal, *, config: Any, shape: CellShape
+    ) -> Estimate:
+        """Return the properties that the recipe was conditioned on, in the units of the data."""
         ...
 
 
@@ -236,10 +260,10 @@ class Likelihood(Protocol):
 
 
 class Recipe(NamedTuple):
-    """A generator as plain data: its settings and its pure functions.
+    """A generator as plain data, or what estimates numbers: its settings and its pure functions.
 
     Attributes:
-        makes: whole crystals, or templates alone.
+        makes: whole crystals, templates alone, or numbers of given crystals.
         config: the class of its settings.
         presets: named settings, from small to the published size.
         validate: check of the settings.
@@ -257,13 +281,14 @@ class Recipe(NamedTuple):
         sizes: numbers of sites that ``complete`` draws, where they are known beforehand.
         compose: templates of exactly one formula; host side.
         likelihood: log-probabilities of templates; host side.
+        estimate: numbers of given crystals.
         misfit: denoising error of finished crystals, if candidates can be ranked by it.
         obeys: what can be fixed: ``groups``, ``allowed``, ``required`` and ``amounts`` of the
             limits, given ``sites``, the ``formula``, the ``lattice``, ``properties``.
         generates_species: from the settings, whether ``sample`` draws elements.
     """
 
-    makes: Literal["crystals", "templates"]
+    makes: Literal["crystals", "templates", "numbers"]
     config: type
     presets: Mapping[str, Any]
     validate: Validate
@@ -280,6 +305,7 @@ class Recipe(NamedTuple):
     sizes: Sizes | None = None
     compose: Compose | None = None
     likelihood: Likelihood | None = None
+    estimate: Estimates | None = None
     misfit: Misfit | None = None
     obeys: frozenset[str] = frozenset()
     generates_species: Callable[[Any], bool] = lambda config: False
@@ -289,6 +315,7 @@ _MODULES = {
     "diffcsp_pp": "jaxcrys.recipes.diffcsp_pp",
     "orbit": "jaxcrys.recipes.orbit",
     "orbit_flow": "jaxcrys.recipes.orbit_flow",
+    "regressor": "jaxcrys.recipes.regressor",
     "symmcd": "jaxcrys.recipes.symmcd",
     "wyckoffdiff": "jaxcrys.recipes.wyckoffdiff",
     "wyformer": "jaxcrys.recipes.wyformer",
@@ -300,7 +327,7 @@ def recipe_names(*, completes: bool | None = None, samples: bool | None = None) 
 
     Example:
         >>> recipe_names()
-        ('diffcsp_pp', 'orbit', 'orbit_flow', 'symmcd', 'wyckoffdiff', 'wyformer')
+        ('diffcsp_pp', 'orbit', 'orbit_flow', 'regressor', 'symmcd', 'wyckoffdiff', 'wyformer')
         >>> recipe_names(completes=True)
         ('orbit', 'symmcd', 'wyckoffdiff', 'wyformer')
     """

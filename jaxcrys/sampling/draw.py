@@ -27,7 +27,7 @@ from jaxcrys.parallel.blocks import in_blocks
 from jaxcrys.recipes.base import get_recipe
 from jaxcrys.recipes.model import Model
 from jaxcrys.recipes.properties import Target
-from jaxcrys.sampling.energy_guide import EnergyGuide, sample_guided
+from jaxcrys.sampling.guide import Guide, sample_guided
 from jaxcrys.sampling.rank import best_first, scores
 
 LARGER_SHAPES = 4
@@ -60,14 +60,14 @@ class Draws:
         candidates: draws for each template, to choose from (``sampling.rank``).
         keep: how many of them are kept, the best first.
         clash_steps: steps by which atoms that are too near each other are moved apart.
-        guide: by whose energies the sampler is guided, if at all.
+        guide: what makes better crystals of those ahead, if anything.
     """
 
     seed: int = 0
     candidates: int = 1
     keep: int = 1
     clash_steps: int = 0
-    guide: EnergyGuide | None = None
+    guide: Guide | None = None
 
     def described(self) -> dict[str, Any]:
         """What results depend on, for records."""

@@ -28,7 +28,7 @@ from jaxcrys.recipes.library import is_model, load_model
 from jaxcrys.recipes.model import Model, model_to_json
 from jaxcrys.recipes.properties import Target
 from jaxcrys.sampling.draw import Drawn, Draws, draw_batch, make_batches
-from jaxcrys.sampling.energy_guide import EnergyGuide, check_guide
+from jaxcrys.sampling.guide import Guide, check_guide
 from jaxcrys.sampling.plan import Plan, Request, Work, make_plan
 from jaxcrys.sampling.report import read_rows, report_rows, write_report
 from jaxcrys.sampling.targets import target_of
@@ -44,7 +44,7 @@ def generate(
     candidates: int = 1,
     keep: int = 1,
     clash_steps: int = 0,
-    guide: EnergyGuide | None = None,
+    guide: Guide | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
@@ -62,7 +62,8 @@ def generate(
         keep: how many of them; the set then has so many times as many crystals, the best first.
         clash_steps: steps by which atoms that are too near each other are moved apart
             (``crystal.feasibility``).
-        guide: by whose energies the sampler is guided (``sampling.energy_guide``).
+        guide: what makes better crystals of those that the sampler is heading for
+            (``sampling.guide``).
         batch_size: samples that are drawn at a time, fewer of large cells.
         progress: told how far it is.
 
@@ -74,12 +75,7 @@ def generate(
     """
     out = Path(out)
     progress = progress or Progress()
-    if model.config.functions.makes != "crystals":
-        raise InputError(
-            str(model.run),
-            f"is a run of {model.config.recipe}, which makes templates without geometry",
-            "give it as --templates-from, beside --run of a recipe such as orbit_flow",
-        )
+    _check_makes_crystals(model)
     for name, value in (("batch-size", batch_size), ("candidates", candidates), ("keep", keep)):
         if value < 1:
             raise InputError(f"--{name}", f"must be at least 1, got {value}")
@@ -115,6 +111,20 @@ def generate(
         write_json(partial / "run.json", record | {"modes": plan.modes})
     store.discard()
     return rows
+
+
+def _check_makes_crystals(model: Model) -> None:
+    """Refuse a model whose results are no crystals."""
+    instead = {
+        "templates": "give it as --templates-from, beside --run of a recipe such as orbit_flow",
+        "numbers": "judge crystals with it: jaxcrys estimate, or --property-guidance",
+    }
+    makes = model.config.functions.makes
+    if makes in instead:
+        what = "templates without geometry" if makes == "templates" else makes
+        raise InputError(
+            str(model.run), f"is a run of {model.config.recipe}, which makes {what}", instead[makes]
+        )
 
 
 def draw(

@@ -1,6 +1,7 @@
 """The files of a generated set: table, unit cells, CIFs."""
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -139,7 +140,7 @@ def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """Read ``table.csv``; numbers come back as text."""
+def read_rows(folder: Path, *, limit: int | None = None) -> list[dict[str, Any]]:
+    """Read ``table.csv``, or its first rows; numbers come back as text."""
     with (folder / "table.csv").open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
+        return list(itertools.islice(csv.DictReader(handle), limit))

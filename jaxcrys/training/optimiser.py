@@ -61,6 +61,9 @@ def optimiser(config: TrainingConfig) -> optax.GradientTransformation:
 def kernels(params: Params) -> Any:
     """Marks the leaves that Muon moves: matrices named ``kernel``, less those of the last layers.
 
+    Those of several members of an ensemble are stacked along the first axis, and each moves by
+    itself.
+
     Example:
         >>> import jax.numpy as jnp
         >>> marks = kernels({"mix": {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}})
@@ -71,7 +74,9 @@ def kernels(params: Params) -> Any:
     def mark(path: tuple[Any, ...], leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
         names = [str(getattr(key, "key", key)) for key in path]
         last = any(name.endswith(LAST_LAYERS) for name in names)
-        matrix = names[-1] == "kernel" and leaf.ndim == 2 and min(leaf.shape) > 1
-        return optax.contrib.MuonDimensionNumbers() if matrix and not last else None
+        matrix = names[-1] == "kernel" and leaf.ndim >= 2 and min(leaf.shape[-2:]) > 1
+        if not matrix or last:
+            return None
+        return optax.contrib.MuonDimensionNumbers(leaf.ndim - 2, leaf.ndim - 1)
 
     return jax.tree_util.tree_map_with_path(mark, params)

@@ -26,6 +26,8 @@ def check_recipe(recipe: str, settings: Any, columns: Columns) -> None:
         InputError: saying which recipe can.
     """
     get_recipe(recipe).validate(settings)
+    if not columns and get_recipe(recipe).makes == "numbers":
+        raise InputError("--properties", f"names nothing for {recipe} to learn", "name a column")
     if columns and get_recipe(recipe).condition is None:
         able = [name for name in recipe_names() if get_recipe(name).condition is not None]
         raise InputError(

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ import pytest
 from jaxcrys import __version__
 from jaxcrys.cli import demo
 from jaxcrys.cli import train as train_command
-from jaxcrys.cli.main import COMMANDS, INTERRUPTED_MESSAGE, main
+from jaxcrys.cli.commands import COMMANDS
+from jaxcrys.cli.main import INTERRUPTED_MESSAGE, main
 from jaxcrys.core.settings import from_json, to_json
 from jaxcrys.crystal import load_crystals
 from jaxcrys.recipes import get_recipe
@@ -99,6 +101,68 @@ def made(prototypes, tmp_path_factory):
 GENERATE = ("--num", 4, "--batch-size", 8)
 
 
+# To whom it speaks.
+
+
+def test_json_is_one_object_with_the_result(made, tmp_path):
+    out = tmp_path / "crystals"
+    code, text, err = call("generate", "--run", made[0] / "run", *GENERATE, "--out", out, "--json")
+    assert code == 0, err
+    result = json.loads(text)
+    assert (result["command"], result["exit"], result["out"]) == ("generate", 0, str(out))
+    assert [row["id"] for row in result["crystals"]] == ["00000", "00001", "00002", "00003"]
+
+
+def test_json_tells_errors_too(tmp_path):
+    code, text, _ = call("--json", "prepare", tmp_path / "none.csv", "--out", tmp_path / "out")
+    error = json.loads(text)["error"]
+    assert code == 2
+    assert (error["where"], error["problem"]) == (f"{tmp_path}/none.csv", "does not exist")
+    code, text, _ = call("generate", "--no-such-option", "--json")
+    assert (code, json.loads(text)["exit"]) == (2, 2)
+
+
+def test_quiet_commands_say_nothing_but_errors(made, tmp_path):
+    out = tmp_path / "crystals"
+    run = made[0] / "run"
+    assert call("generate", "--run", run, *GENERATE, "--out", out, "--quiet") == (0, "", "")
+    assert (out / "table.csv").exists()
+    code, text, err = call("generate", "--run", run, *GENERATE, "--seed", 9, "--out", out, "-q")
+    assert (code, text) == (2, "")
+    assert "was made otherwise" in err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_commands_and_options(shell):
+    code, script, err = call("completion", shell)
+    assert (code, err) == (0, "")
+    for name in COMMANDS:
+        assert f"'{name}'" in script
+    assert "--chemical-system" in script
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["gener"], "generate"),
+        (["generate", "--chem"], "--chemical-system"),
+        (["relax", "--js"], "--json"),
+        (["data", "fe"], "fetch"),
+    ],
+)
+def test_bash_completes_what_was_begun(tmp_path, typed, offered):
+    script = tmp_path / "completion.bash"
+    script.write_text(call("completion", "bash")[1])
+    words = " ".join(["jaxcrys", *typed])
+    ask = (
+        f"source {script}; COMP_WORDS=({words}); COMP_CWORD={len(typed)}; "
+        '$(complete -p jaxcrys | sed "s/.*-F \\([^ ]*\\) .*/\\1/"); echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [offered]
+
+
 # What it says.
 
 
@@ -159,7 +223,7 @@ def test_help_of_a_command_explains_every_option(command):
         positional = dict.fromkeys(
             ("inputs", "data", "templates", "geometry", "source", "generated"), "PATH"
         )
-        named = positional | {"trained": "--run", "training": ""}
+        named = positional | {"trained": "--run", "training": "", "shell": "{bash,zsh}"}
         if command == "data fetch":
             named |= {"name": "NAME"}
         option = named.get(name, f"--{name.replace('_', '-')}")
@@ -170,11 +234,17 @@ def test_help_of_a_command_explains_every_option(command):
 # How it refuses.
 
 
-def test_unknown_command_is_refused_with_the_overview():
-    code, out, err = call("prepair")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("prepair", "there is no command 'prepair'; did you mean 'jaxcrys prepare'?"),
+        ("xyz", "there is no command 'xyz'; 'jaxcrys' lists them all"),
+    ],
+)
+def test_unknown_commands_are_refused_with_the_nearest(name, said):
+    code, out, err = call(name)
     assert (code, out) == (2, "")
-    assert err.startswith("error: there is no command 'prepair'\n")
-    assert "usage: jaxcrys COMMAND" in err
+    assert said in err
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxcrys.cli.commands import COMMANDS
 from jaxcrys.cli.config_file import read_config
-from jaxcrys.cli.main import COMMANDS
 from jaxcrys.cli.train import defaults, recipe_settings
 from jaxcrys.data.public import DATASETS
 from jaxcrys.recipes import get_recipe, recipe_names

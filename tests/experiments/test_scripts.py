@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from jaxcrys.cli import on_hardware
-from jaxcrys.cli.main import COMMANDS
+from jaxcrys.cli.commands import COMMANDS
 from jaxcrys.cli.on_hardware import run_on_hardware
 
 ROOT = Path(__file__).parents[2]

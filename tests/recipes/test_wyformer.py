@@ -82,6 +82,23 @@ def test_reading_site_by_site_is_reading_the_sequence(made):
         memory, hidden = of(add_site, sites=5)(params, memory, wyckoff, species, np.asarray(site))
 
 
+def test_half_precision_says_nearly_the_same(made):
+    """With the same float32 parameters; and site by site it says what it says of the sequence."""
+    config, crystals, params = made
+    narrow, formula = dataclasses.replace(config.network, dtype="bfloat16"), read_formula(crystals)
+    told = (params, formula, crystals.group, crystals.wyckoff, crystals.species)
+    wide, low = (compiled(sequence_logits, network)(*told) for network in (config.network, narrow))
+    for full, half in zip(wide, low, strict=True):
+        assert half.dtype == np.float32
+        assert not np.array_equal(full, half)
+        assert np.abs(full - half).max() < 0.06 * np.abs(full).max()
+    of = functools.partial(compiled, config=narrow)
+    memory, _ = of(start, sites=5)(params, formula)
+    _, known = of(add_group, sites=5)(params, memory, crystals.group)
+    first = of(position_logits)(params, known, crystals.group)
+    np.testing.assert_allclose(first, low[1][:, 0], atol=0.05 * np.abs(low[1]).max())
+
+
 def test_what_follows_does_not_depend_on_the_order(made):
     config, crystals, params = made
     three = np.flatnonzero((np.asarray(crystals.wyckoff) > 0).sum(-1) >= 3)
