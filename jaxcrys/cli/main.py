@@ -22,6 +22,7 @@ COMMANDS = {
     "relax": "relax crystals with a potential, their symmetry kept",
     "evaluate": "score a set of crystals, whoever generated it",
     "hull": "make a convex hull, to judge energies by",
+    "export": "write crystals in the formats of others: ASE, pymatgen, OPTIMADE, CSV, ...",
 }
 
 OVERVIEW = """\
@@ -39,6 +40,7 @@ examples:
   jaxcrys train dataset --out run
   jaxcrys generate --run run --num 100 --groups 225 --out crystals
   jaxcrys relax crystals --out relaxed
+  jaxcrys export crystals crystals.db crystals.json
   jaxcrys evaluate crystals --train dataset --test test_dataset --out report
 
 'jaxcrys COMMAND --help' lists the options of a command.

@@ -7,11 +7,12 @@ than 1e-4 are one atom. Everything else is handed to pymatgen itself.
 
 import re
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxcrys.core.typing import Float, Int
+from jaxcrys.crystal.cif import ITEM_PREFIX
 from jaxcrys.crystal.convert import raw_from_structure
 from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.rejection import Rejection
@@ -84,6 +85,27 @@ def split_cif(text: str) -> list[str]:
     for document, block in zip(documents, blocks, strict=True):
         document.add_copied_block(block)
     return [document.as_string() for document in documents]
+
+
+def read_items(text: str) -> dict[str, str]:
+    """The numbers and texts that :func:`~jaxcrys.crystal.cif.to_cif` wrote beside a crystal.
+
+    Example:
+        >>> read_items("data_salt _jaxcrys_gap 5.0 _jaxcrys_note 'white, cubic' _other 1")
+        {'gap': '5.0', 'note': 'white, cubic'}
+    """
+    from gemmi import cif
+
+    try:
+        blocks = list(cif.read_string(text, check_level=0)) if ITEM_PREFIX in text else []
+    except ValueError:
+        return {}
+    found = {}
+    for item in (item for block in blocks for item in block):
+        pair: Any = item.pair
+        if pair is not None and pair[0].startswith(ITEM_PREFIX):
+            found[pair[0].removeprefix(ITEM_PREFIX)] = cif.as_string(pair[1])
+    return found
 
 
 def _structure_blocks(text: str) -> "list[Block]":

@@ -3,14 +3,17 @@
 A record is not parsed here but carried to a worker as it is, so that one bad record spoils nothing
 else. Understood are
 
-* ``.csv`` and ``.parquet`` tables with a ``cif`` column,
+* ``.csv`` and ``.parquet`` tables with a column ``cif``, or a column ``structure`` with pymatgen's
+  dictionaries, or with the columns of OPTIMADE,
 * ``.cif`` files (each structure of a file is a record), ``POSCAR``/``CONTCAR``, ``.poscar``,
   ``.vasp``,
 * ``.xyz``/``.extxyz`` trajectories,
 * ``.db`` files of ASE,
-* ``.json`` files of pymatgen: structures and entries, alone, in lists or in dictionaries,
+* ``.json`` files of pymatgen: structures and entries, alone, in lists or in dictionaries; and
+  responses of OPTIMADE,
+* ``.jsonl`` files with one of these on each line,
 * folders and ``.zip`` archives of all these, nested to any depth; other files in them, and tables
-  without a ``cif`` column, are skipped.
+  without crystals, are skipped.
 
 Text files may be compressed (``.gz``, ``.bz2``).
 """
@@ -18,17 +21,19 @@ Text files may be compressed (``.gz``, ``.bz2``).
 import bz2
 import csv
 import gzip
+import itertools
 import json
 import sqlite3
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.crystal.cif_reader import split_cif
+from jaxcrys.crystal.cif_reader import read_items, split_cif
+from jaxcrys.data import ase_database, extxyz, optimade
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 _LONGEST_FIELD = 2**31 - 1
@@ -67,8 +72,8 @@ def read_records(path: Path | str) -> Iterator[Record]:
     r"""All records of one input, in a fixed order.
 
     Raises:
-        InputError: if the input is missing, of an unknown kind, damaged, or a table without a
-            ``cif`` column.
+        InputError: if the input is missing, of an unknown kind, damaged, or a table without
+            crystals.
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "two.csv"
@@ -83,7 +88,7 @@ def read_records(path: Path | str) -> Iterator[Record]:
         raise InputError(
             str(path),
             "is not a kind of file that can be read",
-            "give .csv, .parquet, .cif, POSCAR, .extxyz, .db, .json, .zip or a folder",
+            "give .csv, .parquet, .cif, POSCAR, .extxyz, .db, .json, .jsonl, .zip or a folder",
         )
     for found in _read_any(path):
         yield Record(path.name, *found)
@@ -148,29 +153,53 @@ def _read_csv(path: Path) -> Iterator[_Found]:
     csv.field_size_limit(_LONGEST_FIELD)
     with _open_text(path, newline="") as handle:
         table = csv.DictReader(handle, restval="")
-        _require_cif(path, table.fieldnames or [])
+        take = _crystal_of(path, table.fieldnames or [])
         for number, row in enumerate(table):
-            text = row.pop("cif")
             row.pop(None, None)  # cells beyond the last column have no name
-            yield _Found(str(number), "cif", text, row)
+            yield _found(str(number), *take(row))
 
 
 def _read_parquet(path: Path) -> Iterator[_Found]:
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as table:
-        _require_cif(path, table.schema_arrow.names)
-        number = 0
+        take, number = _crystal_of(path, table.schema_arrow.names), 0
         for batch in table.iter_batches(batch_size=1024):
             for row in batch.to_pylist():
-                text = row.pop("cif") or ""
-                yield _Found(str(number), "cif", text, {k: _as_text(v) for k, v in row.items()})
+                yield _found(str(number), *take(row))
                 number += 1
 
 
-def _require_cif(path: Path, columns: Any) -> None:
-    if "cif" not in columns:
-        raise NoCrystals(str(path), f"has no column 'cif', only {', '.join(columns)}")
+def _found(row: str, kind: str, content: Any, properties: Mapping[str, Any]) -> _Found:
+    texts = {
+        name: _as_text(value)
+        for name, value in properties.items()
+        if not isinstance(value, (dict, list))
+    }
+    return _Found(row, kind, content, texts)
+
+
+_Taken = tuple[str, Any, dict[str, Any]]
+
+
+def _crystal_of(path: Path, columns: Sequence[str]) -> Callable[[dict[str, Any]], _Taken]:
+    """What takes a row of a table apart: kind and content of the crystal, other columns."""
+    if "cif" in columns:
+        return lambda row: ("cif", row.pop("cif") or "", row)
+    if "structure" in columns:
+        return lambda row: ("structure", _structure_in(row.pop("structure")), row)
+    if set(columns) >= optimade.TABLE_FIELDS:
+        return lambda row: ("optimade", optimade.cell_fields(row), optimade.other_columns(row))
+    shown = ", ".join(columns)
+    raise NoCrystals(str(path), f"has no column 'cif' or 'structure', only {shown}")
+
+
+def _structure_in(value: Any) -> Any:
+    """A dictionary, or text of JSON with one; what is neither is rejected when it is parsed."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return None
 
 
 def _as_text(value: Any) -> str:
@@ -182,7 +211,7 @@ def _read_cif_file(path: Path) -> Iterator[_Found]:
         text = handle.read()
     texts = split_cif(text)
     for number, part in enumerate(texts):
-        yield _Found(str(number) if len(texts) > 1 else "", "cif", part, {})
+        yield _Found(str(number) if len(texts) > 1 else "", "cif", part, read_items(part))
 
 
 def _read_poscar(path: Path) -> Iterator[_Found]:
@@ -192,34 +221,20 @@ def _read_poscar(path: Path) -> Iterator[_Found]:
 
 def _read_extxyz(path: Path) -> Iterator[_Found]:
     """Frames: a line with the number of atoms, a line of properties, a line for each atom."""
-    from ase.io.extxyz import key_val_str_to_dict
-
     with _open_text(path) as handle:
         number = 0
         while count := handle.readline():
             if not count.strip():
                 continue
-            comment = handle.readline()
-            atoms = [handle.readline() for _ in range(int(count))]
-            properties = {
-                key: _as_text(value)
-                for key, value in key_val_str_to_dict(comment).items()
-                if isinstance(value, (str, int, float)) and key not in ("Lattice", "Properties")
-            }
-            yield _Found(str(number), "extxyz", "".join([count, comment, *atoms]), properties)
+            lines = [count, *itertools.islice(handle, int(count) + 1)]
+            comment = lines[1] if len(lines) > 1 else ""
+            yield _Found(str(number), "extxyz", "".join(lines), extxyz.items_of(comment))
             number += 1
 
 
 def _read_ase_database(path: Path) -> Iterator[_Found]:
-    from ase.db import connect
-
-    with connect(path, type="db") as database:
-        for row in database.select():
-            content = (row.cell.tolist(), row.positions.tolist(), row.numbers.tolist())
-            properties = {key: _as_text(value) for key, value in row.key_value_pairs.items()}
-            if "energy" in row:
-                properties.setdefault("energy", _as_text(row.energy))
-            yield _Found(str(row.id), "arrays", (*content, row.pbc.tolist()), properties)
+    for row in ase_database.read_rows(path):
+        yield _found(str(row.number), "ase_row", row.content, row.properties)
 
 
 def _read_json(path: Path) -> Iterator[_Found]:
@@ -227,18 +242,27 @@ def _read_json(path: Path) -> Iterator[_Found]:
         yield from _structures_in(json.load(handle), "")
 
 
+def _read_json_lines(path: Path) -> Iterator[_Found]:
+    with _open_text(path) as handle:
+        for number, line in enumerate(handle):
+            if line.strip():
+                yield from _structures_in(json.loads(line), str(number))
+
+
 def _structures_in(value: Any, row: str) -> Iterator[_Found]:
     """Structures, entries with a ``structure``, and lists or dictionaries of them."""
-    if isinstance(value, dict) and "lattice" in value and "sites" in value:
+    if optimade.is_entry(value):
+        fields = optimade.cell_fields(value["attributes"])
+        yield _found(row, "optimade", fields, optimade.properties_of(value))
+    elif optimade.is_other(value):
+        return
+    elif isinstance(value, dict) and "lattice" in value and "sites" in value:
         yield _Found(row, "structure", value, {})
     elif isinstance(value, dict) and "structure" in value:
-        fields = {**value, **(value.get("data") or {})}
-        properties = {
-            key: _as_text(field)
-            for key, field in fields.items()
-            if not key.startswith("@") and not isinstance(field, (dict, list))
-        }
-        yield _Found(row, "structure", value["structure"], properties)
+        more = value.get("data")
+        fields = {**value, **(more if isinstance(more, dict) else {})}
+        properties = {key: field for key, field in fields.items() if not key.startswith("@")}
+        yield _found(row, "structure", value["structure"], properties)
     elif isinstance(value, (dict, list)):
         members = value.items() if isinstance(value, dict) else enumerate(value)
         for key, member in members:
@@ -257,6 +281,7 @@ _READERS: dict[str, Callable[[Path], Iterator[_Found]]] = {
     ".extxyz": _read_extxyz,
     ".db": _read_ase_database,
     ".json": _read_json,
+    ".jsonl": _read_json_lines,
     ".zip": _read_zip,
 }
 
