@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcrys.core.typing import Float, Int
+from jaxcrys.core.typing import Bool, Float, Int
+from jaxcrys.core.untrusted import bound
 from jaxcrys.crystal.cif import ITEM_PREFIX
 from jaxcrys.crystal.convert import raw_from_structure
 from jaxcrys.crystal.raw import RawCell
@@ -32,6 +33,13 @@ _OPERATION = re.compile(r"[xyzXYZ0-9+\-/, ]+")
 _IDEAL = (1 / 3, 2 / 3)
 _IDEAL_TOLERANCE = 1e-4
 _SITE_TOLERANCE = 1e-4
+_PAIRS_AT_ONCE = 2**20
+
+MOST_OPERATIONS = 2 * 192
+"""Of a CIF: a conventional cell has 192 at most; some files list them under two names."""
+
+MOST_SITES = 20_000
+"""Of a CIF; their images are counted later, and bounded by the caller."""
 
 
 def read_cif(text: str) -> RawCell:
@@ -134,6 +142,8 @@ def _read_plain(block: "Block") -> RawCell | None:
     )
     if not known:
         return None
+    if len(numbers) > bound(MOST_SITES):
+        raise Rejection("too_many_atoms", f"{len(numbers)} sites, more than {bound(MOST_SITES)}")
     with np.errstate(invalid="ignore"):
         lattice = np.asarray(matrix_from_parameters(parameters))
     possible = (parameters > 0).all() and (parameters[3:] < 180).all()
@@ -176,6 +186,8 @@ def _operations(block: "Block") -> tuple[np.ndarray, np.ndarray] | None:
     import gemmi
 
     texts = [gemmi.cif.as_string(text) for tag in _OPERATIONS for text in block.find_values(tag)]
+    if len(texts) > bound(MOST_OPERATIONS):
+        raise Rejection("unreadable", f"lists {len(texts)} operations; no group has more than 192")
     try:
         operations = [gemmi.Op(text) for text in texts if _OPERATION.fullmatch(text)]
     except RuntimeError:
@@ -200,11 +212,19 @@ def _images(
 ) -> tuple[Float[np.ndarray, "m 3"], Int[np.ndarray, "m"]]:
     """The distinct images of each site under the operations, and the site of each."""
     images = np.asarray(wrap(np.einsum("oij,nj->noi", rotations, frac) + translations))
+    # A few sites at a time: the differences of all would take more memory than there is.
+    at_once = max(1, _PAIRS_AT_ONCE // len(rotations) ** 2)
+    starts = range(0, max(1, len(images)), at_once)
+    first = np.concatenate([_first_of_equal(images[i : i + at_once]) for i in starts])
+    return images[first], np.nonzero(first)[0]
+
+
+def _first_of_equal(images: Float[np.ndarray, "n o 3"]) -> Bool[np.ndarray, "n o"]:
+    """Which images of each site do not lie where one before them lies."""
     difference = images[:, :, None] - images[:, None]
     difference -= np.round(difference)
     same = (np.abs(difference) < _SITE_TOLERANCE).all(-1)
-    first = same.argmax(-1) == np.arange(len(rotations))
-    return images[first], np.nonzero(first)[0]
+    return same.argmax(-1) == np.arange(images.shape[1])
 
 
 def _read_with_pymatgen(text: str) -> RawCell:

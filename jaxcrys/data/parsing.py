@@ -11,6 +11,9 @@ from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.rejection import Rejection
 from jaxcrys.data import ase_database, optimade
 
+TOO_LARGE = "too_large"
+"""Kind of a record that was not kept; its content is its size in words."""
+
 
 def parse(kind: str, content: Any) -> RawCell:
     """The cell that a record describes.
@@ -80,6 +83,10 @@ def _species(species: dict) -> dict:
     return {key: value for key, value in known.items() if value is not None}
 
 
+def _refuse(size: str) -> RawCell:
+    raise Rejection(TOO_LARGE, f"has {size}, more than any crystal")
+
+
 PARSERS: dict[str, Callable[[Any], RawCell]] = {
     "cif": read_cif,
     "poscar": _parse_poscar,
@@ -87,5 +94,6 @@ PARSERS: dict[str, Callable[[Any], RawCell]] = {
     "ase_row": ase_database.cell_of,
     "structure": _parse_structure,
     "optimade": optimade.cell_of,
+    TOO_LARGE: _refuse,
 }
 """How to parse each kind of record."""

@@ -18,9 +18,8 @@ else. Understood are
 Text files may be compressed (``.gz``, ``.bz2``).
 """
 
-import bz2
 import csv
-import gzip
+import functools
 import itertools
 import json
 import sqlite3
@@ -29,14 +28,31 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.untrusted import (
+    LONGEST_LINE,
+    MOST_COLUMNS,
+    Budget,
+    bound,
+    is_packed,
+    lines,
+    open_text,
+    read_text,
+    too_much,
+)
 from jaxcrys.crystal.cif_reader import read_items, split_cif
 from jaxcrys.data import ase_database, extxyz, optimade
+from jaxcrys.data.parsing import TOO_LARGE
 
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
-_LONGEST_FIELD = 2**31 - 1
+LONGEST_TEXT = 5_000_000
+"""Characters of one crystal; a CIF of a thousand atoms has a fiftieth of them."""
+
+MOST_ATOMS = 100_000
+"""Of one crystal; it is not looked at otherwise."""
+
+_ROWS_AT_ONCE = 128  # of a parquet file
 
 
 class Record(NamedTuple):
@@ -55,6 +71,20 @@ class Record(NamedTuple):
     kind: str
     content: Any
     properties: dict[str, str]
+
+
+def _bounded(found: "_Found") -> "_Found":
+    """What no crystal needs is not carried further; it stays a record that is rejected."""
+    content = found.content
+    if isinstance(content, str) and len(content) > bound(LONGEST_TEXT):
+        return found._replace(kind=TOO_LARGE, content=f"{len(content)} characters")
+    sizes = [0]
+    if isinstance(content, dict):
+        listed = (content.get(name) for name in ("sites", "cartesian_site_positions"))
+        sizes = [len(each) for each in listed if isinstance(each, list)]
+    if max(sizes, default=0) > bound(MOST_ATOMS):
+        return found._replace(kind=TOO_LARGE, content=f"{max(sizes)} atoms")
+    return found
 
 
 class NoCrystals(InputError):
@@ -84,50 +114,68 @@ def read_records(path: Path | str) -> Iterator[Record]:
     path = Path(path)
     if not path.exists():
         raise InputError(str(path), "does not exist")
-    if path.is_file() and _reader_of(path) is None:
+    budget = Budget()
+    if path.is_file() and _reader_of(path, budget) is None:
         raise InputError(
             str(path),
             "is not a kind of file that can be read",
             "give .csv, .parquet, .cif, POSCAR, .extxyz, .db, .json, .jsonl, .zip or a folder",
         )
-    for found in _read_any(path):
-        yield Record(path.name, *found)
+    for found in _read_any(path, budget):
+        yield Record(path.name, *_bounded(found))
 
 
-def _read_any(path: Path) -> Iterator[_Found]:
+def _read_any(path: Path, budget: Budget) -> Iterator[_Found]:
     if path.is_dir():
-        yield from _read_folder(path)
+        yield from _read_folder(path, budget)
         return
-    reader = _reader_of(path)
+    reader = _reader_of(path, budget)
     if reader is None:
         return
     try:
         yield from reader(path)
     except InputError:
         raise
-    except _DAMAGE as error:
-        raise InputError(str(path), f"cannot be read to its end ({error})") from error
+    except _damage() as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
+        raise InputError(str(path), f"cannot be read to its end ({reason})") from error
 
 
-_DAMAGE = (OSError, EOFError, ValueError, csv.Error, zlib.error, zipfile.BadZipFile, sqlite3.Error)
+def _damage() -> tuple[type[Exception], ...]:
+    """What libraries raise for files that are damaged, or made to do damage."""
+    from pyarrow import ArrowException
+
+    return (
+        *(OSError, EOFError, ValueError, TypeError, MemoryError, RecursionError),
+        *(csv.Error, zlib.error, sqlite3.Error),
+        *(zipfile.BadZipFile, NotImplementedError, ArrowException),  # unknown compressions
+    )
 
 
-def _read_folder(folder: Path) -> Iterator[_Found]:
+def _read_folder(folder: Path, budget: Budget) -> Iterator[_Found]:
     for path in sorted(folder.rglob("*")):
         member = path.relative_to(folder)
-        hidden = any(part.startswith((".", "__MACOSX")) for part in member.parts)
-        if path.is_file() and not hidden:
-            yield from _inside(folder, member.as_posix(), _read_any(path))
+        if path.is_file() and not _is_hidden(member):
+            yield from _inside(folder, member.as_posix(), _read_any(path, budget))
 
 
-def _read_zip(path: Path) -> Iterator[_Found]:
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as scratch:
-        for member in sorted(archive.namelist()):
-            hidden = any(part.startswith((".", "__MACOSX")) for part in Path(member).parts)
-            if not member.endswith("/") and not hidden:
-                extracted = Path(archive.extract(member, scratch))
-                yield from _inside(path, member, _read_any(extracted))
+def _read_zip(path: Path, budget: Budget) -> Iterator[_Found]:
+    with budget.archive(path) as archive, tempfile.TemporaryDirectory() as scratch:
+        for member in sorted(archive.infolist(), key=lambda member: member.filename):
+            name = Path(member.filename)
+            if (
+                not member.is_dir()
+                and not _is_hidden(name)
+                and _reader_of(name, budget) is not None
+            ):
+                extracted = Path(scratch) / name.name
+                budget.extract(archive, member, extracted)
+                yield from _inside(path, member.filename, _read_any(extracted, budget))
                 extracted.unlink()
+
+
+def _is_hidden(name: Path) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in name.parts)
 
 
 def _inside(container: Path, member: str, found: Iterator[_Found]) -> Iterator[_Found]:
@@ -144,15 +192,10 @@ def _joined(first: str, second: str) -> str:
     return f"{first}/{second}" if first and second else first or second
 
 
-def _open_text(path: Path, **settings: Any) -> TextIO:
-    opener: Callable[..., Any] = _OPENERS.get(path.suffix.lower(), open)
-    return opener(path, "rt", encoding="utf-8-sig", **settings)
-
-
 def _read_csv(path: Path) -> Iterator[_Found]:
-    csv.field_size_limit(_LONGEST_FIELD)
-    with _open_text(path, newline="") as handle:
-        table = csv.DictReader(handle, restval="")
+    csv.field_size_limit(bound(LONGEST_LINE))
+    with open_text(path, newline="") as handle:
+        table = csv.DictReader(lines(path, handle), restval="")
         take = _crystal_of(path, table.fieldnames or [])
         for number, row in enumerate(table):
             row.pop(None, None)  # cells beyond the last column have no name
@@ -164,7 +207,7 @@ def _read_parquet(path: Path) -> Iterator[_Found]:
 
     with parquet.ParquetFile(path) as table:
         take, number = _crystal_of(path, table.schema_arrow.names), 0
-        for batch in table.iter_batches(batch_size=1024):
+        for batch in table.iter_batches(batch_size=_ROWS_AT_ONCE):
             for row in batch.to_pylist():
                 yield _found(str(number), *take(row))
                 number += 1
@@ -184,6 +227,8 @@ _Taken = tuple[str, Any, dict[str, Any]]
 
 def _crystal_of(path: Path, columns: Sequence[str]) -> Callable[[dict[str, Any]], _Taken]:
     """What takes a row of a table apart: kind and content of the crystal, other columns."""
+    if len(columns) > bound(MOST_COLUMNS):
+        raise too_much(path, f"has {len(columns)} columns, more than {bound(MOST_COLUMNS)}")
     if "cif" in columns:
         return lambda row: ("cif", row.pop("cif") or "", row)
     if "structure" in columns:
@@ -207,29 +252,34 @@ def _as_text(value: Any) -> str:
 
 
 def _read_cif_file(path: Path) -> Iterator[_Found]:
-    with _open_text(path, errors="replace") as handle:
-        text = handle.read()
-    texts = split_cif(text)
+    texts = split_cif(read_text(path, errors="replace"))
     for number, part in enumerate(texts):
         yield _Found(str(number) if len(texts) > 1 else "", "cif", part, read_items(part))
 
 
 def _read_poscar(path: Path) -> Iterator[_Found]:
-    with _open_text(path, errors="replace") as handle:
-        yield _Found("", "poscar", handle.read(), {})
+    yield _Found("", "poscar", read_text(path, errors="replace"), {})
 
 
 def _read_extxyz(path: Path) -> Iterator[_Found]:
     """Frames: a line with the number of atoms, a line of properties, a line for each atom."""
-    with _open_text(path) as handle:
-        number = 0
-        while count := handle.readline():
+    with open_text(path) as handle:
+        rest, number = lines(path, handle), 0
+        for count in rest:
             if not count.strip():
                 continue
-            lines = [count, *itertools.islice(handle, int(count) + 1)]
-            comment = lines[1] if len(lines) > 1 else ""
-            yield _Found(str(number), "extxyz", "".join(lines), extxyz.items_of(comment))
+            frame = [count, *itertools.islice(rest, _frame_length(path, count))]
+            comment = frame[1] if len(frame) > 1 else ""
+            yield _Found(str(number), "extxyz", "".join(frame), extxyz.items_of(comment))
             number += 1
+
+
+def _frame_length(path: Path, count: str) -> int:
+    """Lines of a frame behind the number of its atoms."""
+    atoms = int(count)
+    if not 0 <= atoms <= bound(MOST_ATOMS):
+        raise too_much(path, f"has a frame of {atoms} atoms, more than {bound(MOST_ATOMS)}")
+    return atoms + 1
 
 
 def _read_ase_database(path: Path) -> Iterator[_Found]:
@@ -238,13 +288,12 @@ def _read_ase_database(path: Path) -> Iterator[_Found]:
 
 
 def _read_json(path: Path) -> Iterator[_Found]:
-    with _open_text(path) as handle:
-        yield from _structures_in(json.load(handle), "")
+    yield from _structures_in(json.loads(read_text(path)), "")
 
 
 def _read_json_lines(path: Path) -> Iterator[_Found]:
-    with _open_text(path) as handle:
-        for number, line in enumerate(handle):
+    with open_text(path) as handle:
+        for number, line in enumerate(lines(path, handle)):
             if line.strip():
                 yield from _structures_in(json.loads(line), str(number))
 
@@ -282,12 +331,13 @@ _READERS: dict[str, Callable[[Path], Iterator[_Found]]] = {
     ".db": _read_ase_database,
     ".json": _read_json,
     ".jsonl": _read_json_lines,
-    ".zip": _read_zip,
 }
 
 
-def _reader_of(path: Path) -> Callable[[Path], Iterator[_Found]] | None:
-    plain = path.with_suffix("") if path.suffix.lower() in _OPENERS else path
+def _reader_of(path: Path, budget: Budget) -> Callable[[Path], Iterator[_Found]] | None:
+    plain = path.with_suffix("") if is_packed(path) else path
     if plain.name.upper().startswith(("POSCAR", "CONTCAR")):
         return _read_poscar
+    if path.suffix.lower() == ".zip":
+        return functools.partial(_read_zip, budget=budget)
     return _READERS.get(plain.suffix.lower())
