@@ -5,6 +5,7 @@ COMMANDS = {
     "predict": "propose the structures of a formula",
     "relax": "relax crystals with a potential, their symmetry kept",
     "view": "make a page of crystals, to look through them in a browser",
+    "export": "write crystals in the formats of others: ASE, pymatgen, OPTIMADE, CSV, ...",
     "evaluate": "score a set of crystals, whoever generated it",
     "hull": "make a convex hull, to judge energies by",
     "data": "list public datasets, and fetch them",

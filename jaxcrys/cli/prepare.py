@@ -15,8 +15,8 @@ from jaxcrys.data.prepare import Prepared, prepare
 class Command:
     """Read crystals from files into a dataset: arrays, a table, and what was rejected and why.
 
-    Inputs are CSV, CSV.GZ or parquet files with a 'cif' column, folders or zips of CIF or POSCAR
-    files, extxyz files, ASE databases and pymatgen JSON.
+    Inputs are CSV, CSV.GZ or parquet files with a column 'cif' or 'structure', folders or zips of
+    CIF or POSCAR files, extxyz files, ASE databases, JSON of pymatgen and of OPTIMADE.
 
     Attributes:
         inputs: files and folders to read.

@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,22 @@ def write_text(path: Path | str, text: str) -> None:
 def write_json(path: Path | str, value: Any) -> None:
     """Write JSON atomically, keys in the order given, one trailing newline."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def file_names(ids: Sequence[str]) -> list[str]:
+    """Names of files for rows, whatever they are called: without folders, and each only once.
+
+    Example:
+        >>> file_names(["mp-1", "a/b.cif", "a_b.cif", "mp-1"])
+        ['mp-1', 'a_b.cif', 'a_b.cif-2', 'mp-1-2']
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for each in ids:
+        name = re.sub(r"[^\w.+-]", "_", str(each)).lstrip(".") or "_"
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return names
 
 
 def sha256(path: Path | str) -> str:

@@ -1,5 +1,6 @@
 """Write a crystal as CIF with its full symmetry: operations, Wyckoff letters, one line an orbit."""
 
+import re
 from collections.abc import Mapping
 from math import gcd
 
@@ -34,7 +35,13 @@ _SITE_TAGS = (
 )
 
 
-def to_cif(crystal: Crystal, *, name: str = "jaxcrys") -> str:
+ITEM_PREFIX = "_jaxcrys_"
+"""Before the names of items that no dictionary of CIF knows."""
+
+
+def to_cif(
+    crystal: Crystal, *, name: str = "jaxcrys", items: Mapping[str, object] | None = None
+) -> str:
     """The CIF text of one crystal.
 
     The symbol names the setting where there are several: ``:2`` for the second origin choice,
@@ -43,6 +50,7 @@ def to_cif(crystal: Crystal, *, name: str = "jaxcrys") -> str:
     Args:
         crystal: one crystal, not a batch.
         name: name of the data block; white space becomes ``_``.
+        items: further numbers and texts; ``gap`` is written as ``_jaxcrys_gap``.
 
     Example:
         >>> from jaxcrys.crystal import example_crystal
@@ -58,6 +66,7 @@ def to_cif(crystal: Crystal, *, name: str = "jaxcrys") -> str:
     units = gcd(*counts.values())
     lines = [
         f"data_{'_'.join(name.split())}",
+        *(f"{ITEM_PREFIX}{'_'.join(key.split())} {_quoted(v)}" for key, v in (items or {}).items()),
         f"_space_group_name_H-M_alt '{_symbol(group)}'",
         f"_space_group_IT_number {group}",
         f"_chemical_formula_sum '{_formula(counts, 1)}'",
@@ -74,6 +83,15 @@ def to_cif(crystal: Crystal, *, name: str = "jaxcrys") -> str:
         *_site_lines(crystal),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(value: object) -> str:
+    """A value as CIF writes it; on several lines if nothing else tells it from its quotes."""
+    from gemmi import cif
+
+    # A line that begins with a semicolon would end the value.
+    text = cif.quote(re.sub(r"\r\n?|\n(?=;)", " ", str(value)))
+    return f"\n{text}" if text.startswith(";") else text
 
 
 def _symbol(group: int) -> str:

@@ -7,11 +7,13 @@ than 1e-4 are one atom. Everything else is handed to pymatgen itself.
 
 import re
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcrys.core.typing import Float, Int
+from jaxcrys.core.typing import Bool, Float, Int
+from jaxcrys.core.untrusted import bound
+from jaxcrys.crystal.cif import ITEM_PREFIX
 from jaxcrys.crystal.convert import raw_from_structure
 from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.rejection import Rejection
@@ -31,6 +33,13 @@ _OPERATION = re.compile(r"[xyzXYZ0-9+\-/, ]+")
 _IDEAL = (1 / 3, 2 / 3)
 _IDEAL_TOLERANCE = 1e-4
 _SITE_TOLERANCE = 1e-4
+_PAIRS_AT_ONCE = 2**20
+
+MOST_OPERATIONS = 2 * 192
+"""Of a CIF: a conventional cell has 192 at most; some files list them under two names."""
+
+MOST_SITES = 20_000
+"""Of a CIF; their images are counted later, and bounded by the caller."""
 
 
 def read_cif(text: str) -> RawCell:
@@ -86,6 +95,27 @@ def split_cif(text: str) -> list[str]:
     return [document.as_string() for document in documents]
 
 
+def read_items(text: str) -> dict[str, str]:
+    """The numbers and texts that :func:`~jaxcrys.crystal.cif.to_cif` wrote beside a crystal.
+
+    Example:
+        >>> read_items("data_salt _jaxcrys_gap 5.0 _jaxcrys_note 'white, cubic' _other 1")
+        {'gap': '5.0', 'note': 'white, cubic'}
+    """
+    from gemmi import cif
+
+    try:
+        blocks = list(cif.read_string(text, check_level=0)) if ITEM_PREFIX in text else []
+    except ValueError:
+        return {}
+    found = {}
+    for item in (item for block in blocks for item in block):
+        pair: Any = item.pair
+        if pair is not None and pair[0].startswith(ITEM_PREFIX):
+            found[pair[0].removeprefix(ITEM_PREFIX)] = cif.as_string(pair[1])
+    return found
+
+
 def _structure_blocks(text: str) -> "list[Block]":
     """The data blocks that have atom sites; ``ValueError`` if the syntax is not that of CIF."""
     from gemmi import cif
@@ -112,6 +142,8 @@ def _read_plain(block: "Block") -> RawCell | None:
     )
     if not known:
         return None
+    if len(numbers) > bound(MOST_SITES):
+        raise Rejection("too_many_atoms", f"{len(numbers)} sites, more than {bound(MOST_SITES)}")
     with np.errstate(invalid="ignore"):
         lattice = np.asarray(matrix_from_parameters(parameters))
     possible = (parameters > 0).all() and (parameters[3:] < 180).all()
@@ -154,6 +186,8 @@ def _operations(block: "Block") -> tuple[np.ndarray, np.ndarray] | None:
     import gemmi
 
     texts = [gemmi.cif.as_string(text) for tag in _OPERATIONS for text in block.find_values(tag)]
+    if len(texts) > bound(MOST_OPERATIONS):
+        raise Rejection("unreadable", f"lists {len(texts)} operations; no group has more than 192")
     try:
         operations = [gemmi.Op(text) for text in texts if _OPERATION.fullmatch(text)]
     except RuntimeError:
@@ -178,11 +212,19 @@ def _images(
 ) -> tuple[Float[np.ndarray, "m 3"], Int[np.ndarray, "m"]]:
     """The distinct images of each site under the operations, and the site of each."""
     images = np.asarray(wrap(np.einsum("oij,nj->noi", rotations, frac) + translations))
+    # A few sites at a time: the differences of all would take more memory than there is.
+    at_once = max(1, _PAIRS_AT_ONCE // len(rotations) ** 2)
+    starts = range(0, max(1, len(images)), at_once)
+    first = np.concatenate([_first_of_equal(images[i : i + at_once]) for i in starts])
+    return images[first], np.nonzero(first)[0]
+
+
+def _first_of_equal(images: Float[np.ndarray, "n o 3"]) -> Bool[np.ndarray, "n o"]:
+    """Which images of each site do not lie where one before them lies."""
     difference = images[:, :, None] - images[:, None]
     difference -= np.round(difference)
     same = (np.abs(difference) < _SITE_TOLERANCE).all(-1)
-    first = same.argmax(-1) == np.arange(len(rotations))
-    return images[first], np.nonzero(first)[0]
+    return same.argmax(-1) == np.arange(images.shape[1])
 
 
 def _read_with_pymatgen(text: str) -> RawCell:

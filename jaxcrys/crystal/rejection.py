@@ -11,6 +11,7 @@ REASONS = {
     "bad_lattice": "the lattice vectors span no volume, or are too short or too long",
     "unknown_element": "a species is not one of the elements 1 to 118",
     "disordered": "a site is partly occupied or shared by several elements",
+    "incomplete": "not all atoms of the crystal are given",
     "too_many_atoms": "the cell holds more atoms than allowed",
     "too_many_sites": "the crystal has more occupied Wyckoff positions than allowed",
     "overlap": "two atoms are closer than allowed",

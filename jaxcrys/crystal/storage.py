@@ -5,27 +5,25 @@ the order of the crystals, so that where they begin need not be stored. They lie
 the archive, so that a file of any size can be memory-mapped.
 """
 
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from jaxcrys.core.array_file import map_arrays, read_arrays
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path
+from jaxcrys.core.untrusted import bound
 from jaxcrys.crystal.ragged import Ragged, concatenate, to_ragged
 from jaxcrys.crystal.types import Crystal
 
 CRYSTALS_FILE = "crystals.npz"
 """Name of the arrays in a folder of crystals."""
 
-LOCAL_HEADER = 30
-"""Bytes before the name of a member in a zip archive; the last are two lengths."""
-
 ARRAYS = ("group", "count", "lattice", "wyckoff", "species", "free")
+
+MOST_SLOTS = 4096
+"""Sites of a crystal, and slots of a batch; ten times as many as a cell of 400 atoms has."""
 
 
 def save_crystals(path: Path | str, crystals: Crystal | Ragged) -> None:
@@ -53,7 +51,7 @@ def load_crystals(path: Path | str) -> Crystal:
     Raises:
         InputError: if the file is missing, damaged or of another kind.
     """
-    return _open(path, _read).batch()
+    return _open(path, read_arrays).batch()
 
 
 def map_crystals(path: Path | str) -> Ragged:
@@ -62,58 +60,19 @@ def map_crystals(path: Path | str) -> Ragged:
     Raises:
         InputError: if the file is missing, cut off or of another kind.
     """
-    return _open(path, _map)
+    return _open(path, map_arrays)
 
 
-def _open(path: Path | str, read: Callable[[BinaryIO], dict[str, np.ndarray]]) -> Ragged:
+def _open(path: Path | str, read: Callable[[Path, str], dict[str, np.ndarray]]) -> Ragged:
     path = Path(path)
     path = path / CRYSTALS_FILE if path.is_dir() else path
+    what = "file of crystals"
     try:
-        # An open handle of our own: numpy leaves the file open when it is damaged.
-        with open(path, "rb") as handle:
-            return from_arrays(read(handle))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(str(path), f"is not a readable file of crystals ({error})") from error
-
-
-def _read(handle: BinaryIO) -> dict[str, np.ndarray]:
-    with np.lib.npyio.NpzFile(handle, allow_pickle=False) as stored:
-        return dict(stored)
-
-
-def _map(handle: BinaryIO) -> dict[str, np.ndarray]:
-    """Every array of an archive where it lies in the file; small ones and scalars too."""
-    with zipfile.ZipFile(handle) as archive:
-        members = archive.infolist()
-        packed = [member.filename for member in members if member.compress_type]
-        if packed:
-            raise ValueError(f"{packed[0]} is compressed")
-        return {
-            member.filename.removesuffix(".npy"): _map_member(handle, archive, member)
-            for member in members
-        }
-
-
-def _map_member(handle: BinaryIO, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(member) as content:
-        version = np.lib.format.read_magic(content)
-        if version != (1, 0):
-            raise ValueError(f"{member.filename} has a header of version {version}")
-        shape, fortran, kind = np.lib.format.read_array_header_1_0(content)
-        header = content.tell()
-    if kind.hasobject or fortran:
-        raise ValueError(f"{member.filename} holds no plain array")
-    if 0 in shape:  # nothing to map
-        return np.zeros(shape, kind)
-    start = _start(handle, member) + header
-    return np.memmap(handle.name, kind, "r", offset=start, shape=shape)
-
-
-def _start(handle: BinaryIO, member: zipfile.ZipInfo) -> int:
-    """Where the content of a member begins: after its own header, a name and an extra field."""
-    handle.seek(member.header_offset + LOCAL_HEADER - 4)
-    name, extra = struct.unpack("<HH", handle.read(4))
-    return member.header_offset + LOCAL_HEADER + name + extra
+        return from_arrays(read(path, what))
+    except (KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(str(path), f"is not a readable {what} ({error})") from error
 
 
 def to_arrays(crystals: Crystal | Ragged) -> dict[str, np.ndarray]:
@@ -140,7 +99,13 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> Ragged:
         KeyError: if an array is missing.
         ValueError: if they do not belong together.
     """
-    count = np.asarray(arrays["count"], np.int64)
+    for name, (kinds, width) in _COLUMNS.items():
+        array = arrays[name]
+        if array.dtype.kind not in kinds or not array.ndim or array.shape[1:] != width:
+            raise ValueError(f"{name} holds {array.dtype}{list(array.shape)}")
+    count, slots = np.asarray(arrays["count"], np.int64), _slots(arrays["sites"])
+    if count.min(initial=0) < 0 or count.max(initial=0) > slots:
+        raise ValueError(f"count holds {count.min()} to {count.max()} sites for {slots} slots")
     ends = np.cumsum(count)
     crystals, sites = len(count), int(ends[-1]) if len(ends) else 0
     lengths = dict.fromkeys(("group", "lattice"), crystals)
@@ -149,4 +114,17 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> Ragged:
         if len(arrays[name]) != length:
             raise ValueError(f"{name} holds {len(arrays[name])} rows, not {length}")
     chosen = {name: arrays[name] for name in lengths}
-    return Ragged(first=ends - count, count=count, sites=int(arrays["sites"]), **chosen)
+    return Ragged(first=ends - count, count=count, sites=slots, **chosen)
+
+
+_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
+    **dict.fromkeys(("group", "count", "wyckoff", "species"), ("iu", ())),
+    **{"lattice": ("f", (6,)), "free": ("f", (3,))},
+}
+"""Kind of the numbers of each array, and its shape but for the rows."""
+
+
+def _slots(sites: np.ndarray) -> int:
+    if sites.shape != () or sites.dtype.kind not in "iu" or not 0 <= sites <= bound(MOST_SLOTS):
+        raise ValueError(f"sites holds {sites}, more than {bound(MOST_SLOTS)} slots or none")
+    return int(sites)

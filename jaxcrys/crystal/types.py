@@ -1,7 +1,13 @@
 """The two types that everything shares: Crystal (what is generated) and UnitCell (atoms)."""
 
+from typing import TYPE_CHECKING, Any
+
 from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float, Int
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
 
 
 @pytree
@@ -23,6 +29,76 @@ class Crystal:
     species: Int[ArrayLike, "*b s"]
     free: Float[ArrayLike, "*b s 3"]
     lattice: Float[ArrayLike, "*b 6"]
+
+    # ``convert`` stands on this type, so that it can only be imported when it is called; then
+    # pymatgen and ASE stay unloaded as well until somebody needs them.
+
+    def to_pymatgen(self) -> "Structure":
+        """The conventional cell of one crystal: see :func:`jaxcrys.crystal.convert.to_structure`.
+
+        Example:
+            >>> from jaxcrys.crystal import example_crystal
+            >>> example_crystal().to_pymatgen().composition.formula
+            'Na4 Cl4'
+        """
+        from jaxcrys.crystal.convert import to_structure
+
+        return to_structure(self)
+
+    def to_ase(self) -> "Atoms":
+        """The conventional cell of one crystal: see :func:`jaxcrys.crystal.convert.to_atoms`.
+
+        Example:
+            >>> from jaxcrys.crystal import example_crystal
+            >>> str(example_crystal().to_ase().symbols)
+            'Na4Cl4'
+        """
+        from jaxcrys.crystal.convert import to_atoms
+
+        return to_atoms(self)
+
+    @staticmethod
+    def from_pymatgen(structure: "Structure", **settings: Any) -> "Crystal":
+        """Find the symmetry of a structure: see :func:`jaxcrys.crystal.convert.from_structure`.
+
+        Args:
+            structure: an ordered structure in any setting.
+            settings: ``symprec`` and others, as for :func:`jaxcrys.crystal.convert.from_arrays`.
+
+        Raises:
+            Rejection: if it is not an ordered crystal of reasonable size.
+
+        Example:
+            >>> from pymatgen.core import Lattice, Structure
+            >>> caesium_chloride = Structure(
+            ...     Lattice.cubic(4.1), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+            ... )
+            >>> int(Crystal.from_pymatgen(caesium_chloride, symprec=0.01).group)
+            221
+        """
+        from jaxcrys.crystal.convert import from_structure
+
+        return from_structure(structure, **settings)
+
+    @staticmethod
+    def from_ase(atoms: "Atoms", **settings: Any) -> "Crystal":
+        """Find the symmetry of atoms: see :func:`jaxcrys.crystal.convert.from_atoms`.
+
+        Args:
+            atoms: periodic in three directions, in any setting.
+            settings: ``symprec`` and others, as for :func:`jaxcrys.crystal.convert.from_arrays`.
+
+        Raises:
+            Rejection: if they are not an ordered crystal of reasonable size.
+
+        Example:
+            >>> from ase.build import bulk
+            >>> int(Crystal.from_ase(bulk("Cu")).group)
+            225
+        """
+        from jaxcrys.crystal.convert import from_atoms
+
+        return from_atoms(atoms, **settings)
 
 
 @pytree

@@ -4,8 +4,6 @@ import collections
 import dataclasses
 import functools
 import itertools
-import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxcrys.core.array_file import read_arrays
 from jaxcrys.core.elements import anonymous_formula, parse_formula
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path
@@ -195,16 +194,16 @@ def load_library(path: Path | str) -> Library:
     Raises:
         InputError: if the file is missing, damaged or of another kind.
     """
+    arrays = read_arrays(path, "library")
     try:
-        with open(path, "rb") as handle, np.lib.npyio.NpzFile(handle, allow_pickle=False) as stored:
-            members, elements, mirror = (stored[n] for n in ("members", "elements", "mirror"))
-            counted = zip(stored["label"].tolist(), stored["count"].tolist(), strict=True)
-            templates, row, entry = [], 0, 0
-            for label, count in counted:
-                width = len(make_template(label, [], []).sites)
-                mine = elements[entry : entry + count * width].reshape(count, width)
-                templates.append(make_template(label, members[row : row + count], mine))
-                row, entry = row + count, entry + count * width
-            return Library(tuple(templates), len(members), bool(mirror))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        members, elements, mirror = (arrays[n] for n in ("members", "elements", "mirror"))
+        counted = zip(arrays["label"].tolist(), arrays["count"].tolist(), strict=True)
+        templates, row, entry = [], 0, 0
+        for label, count in counted:
+            width = len(make_template(label, [], []).sites)
+            mine = elements[entry : entry + count * width].reshape(count, width)
+            templates.append(make_template(label, members[row : row + count], mine))
+            row, entry = row + count, entry + count * width
+        return Library(tuple(templates), len(members), bool(mirror))
+    except (KeyError, ValueError, TypeError) as error:
         raise InputError(str(path), f"is not a readable library ({error})") from error

@@ -9,6 +9,10 @@ from jaxcrys.crystal.cif_reader import read_cif
 from jaxcrys.crystal.convert import raw_from_atoms, raw_from_structure
 from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.rejection import Rejection
+from jaxcrys.data import ase_database, optimade
+
+TOO_LARGE = "too_large"
+"""Kind of a record that was not kept; its content is its size in words."""
 
 
 def parse(kind: str, content: Any) -> RawCell:
@@ -22,10 +26,10 @@ def parse(kind: str, content: Any) -> RawCell:
         Rejection: if there is no crystal in it.
 
     Example:
-        >>> import numpy as np
-        >>> atoms = (np.eye(3) * 4, [[0, 0, 0]], [84], [True, True, True])
-        >>> parse("arrays", atoms).numbers.tolist()
-        [84]
+        >>> from jaxcrys.crystal import example_crystal
+        >>> from jaxcrys.crystal.cif import to_cif
+        >>> parse("cif", to_cif(example_crystal())).numbers.tolist()
+        [11, 11, 11, 11, 17, 17, 17, 17]
     """
     try:
         with warnings.catch_warnings():
@@ -54,24 +58,42 @@ def _parse_extxyz(text: str) -> RawCell:
     return raw_from_atoms(atoms)
 
 
-def _parse_arrays(content: tuple) -> RawCell:
-    from ase import Atoms
-
-    cell, positions, numbers, pbc = content
-    return raw_from_atoms(Atoms(numbers, positions=positions, cell=cell, pbc=pbc))
-
-
 def _parse_structure(content: dict) -> RawCell:
+    """Of pymatgen's dictionary only what says which element is where.
+
+    Properties of sites are left out: pymatgen would import whatever modules they name.
+    """
     from pymatgen.core import Structure
 
-    return raw_from_structure(Structure.from_dict(content))
+    plain = {
+        "lattice": {key: content["lattice"][key] for key in _LATTICE & set(content["lattice"])},
+        "sites": [
+            {"species": [_species(each) for each in site["species"]], "abc": site["abc"]}
+            for site in content["sites"]
+        ],
+    }
+    return raw_from_structure(Structure.from_dict(plain))
+
+
+_LATTICE = {"matrix", "a", "b", "c", "alpha", "beta", "gamma"}
+
+
+def _species(species: dict) -> dict:
+    known = {key: species.get(key) for key in ("element", "occu", "oxidation_state")}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _refuse(size: str) -> RawCell:
+    raise Rejection(TOO_LARGE, f"has {size}, more than any crystal")
 
 
 PARSERS: dict[str, Callable[[Any], RawCell]] = {
     "cif": read_cif,
     "poscar": _parse_poscar,
     "extxyz": _parse_extxyz,
-    "arrays": _parse_arrays,
+    "ase_row": ase_database.cell_of,
     "structure": _parse_structure,
+    "optimade": optimade.cell_of,
+    TOO_LARGE: _refuse,
 }
 """How to parse each kind of record."""

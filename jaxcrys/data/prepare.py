@@ -29,13 +29,14 @@ from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256, sweep_partials
 from jaxcrys.core.progress import Progress
+from jaxcrys.core.untrusted import bound
 from jaxcrys.crystal.build import stack_crystals
 from jaxcrys.crystal.raw import MAX_ATOMS
 from jaxcrys.crystal.rejection import Rejection
 from jaxcrys.crystal.standardise import ENGINES, SYMPREC
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.dataset import Part, read_meta, write_dataset
-from jaxcrys.data.pool import map_chunks
+from jaxcrys.data.pool import SECONDS_PER_ITEM, map_chunks
 from jaxcrys.data.readers import Record, read_records
 from jaxcrys.data.rows import Outcome, Settings, convert_record, rejected
 
@@ -187,7 +188,10 @@ def _convert(
                     yield number, chunk
 
         convert = functools.partial(convert_record, settings)
-        for number, outcomes in map_chunks(convert, missing(), workers=workers, lost=_lost):
+        seconds = bound(SECONDS_PER_ITEM)
+        for number, outcomes in map_chunks(
+            convert, missing(), workers=workers, lost=_lost, seconds=seconds
+        ):
             _save(store, number, outcomes)
             bar.advance(len(outcomes))
     return -(-total // ROWS_PER_CHUNK)

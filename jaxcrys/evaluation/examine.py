@@ -22,7 +22,7 @@ from jaxcrys.crystal.standardise import SYMPREC, find_group
 from jaxcrys.data.parsing import parse
 from jaxcrys.evaluation.charges import charge_neutral
 from jaxcrys.evaluation.fingerprints import composition_fingerprint, structure_fingerprint
-from jaxcrys.evaluation.samples import OWN, TOO_LARGE, Sample, primitive_atoms
+from jaxcrys.evaluation.samples import OWN, Sample, primitive_atoms
 from jaxcrys.evaluation.validity import (
     classic_rules,
     distances_plausible,
@@ -89,8 +89,6 @@ def _cell(sample: Sample) -> RawCell:
     if sample.kind == OWN:
         raw = primitive_atoms(sample.content)
     else:
-        if sample.kind == TOO_LARGE:
-            raise Rejection(TOO_LARGE, f"has {sample.content} characters, more than any crystal")
         raw = parse(sample.kind, sample.content)
     return check_cell(*raw, max_atoms=MOST_ATOMS, min_distance=0.0)
 

@@ -15,17 +15,11 @@ from jaxcrys.crystal.p1 import to_p1
 from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.crystal.types import Crystal
-from jaxcrys.data.readers import Record, read_records
+from jaxcrys.data.readers import read_records
 from jaxcrys.data.rows import record_id
 
 OWN = "crystal"
 """Kind of a sample that is a crystal of ours."""
-
-TOO_LARGE = "too_large"
-"""Kind of a sample whose text was not kept; its content is the number of characters."""
-
-LONGEST_TEXT = 5_000_000
-"""Characters; a CIF of a thousand atoms has a fiftieth of them."""
 
 
 class Sample(NamedTuple):
@@ -33,7 +27,7 @@ class Sample(NamedTuple):
 
     Attributes:
         name: of the structure, to find it again.
-        kind: how to parse ``content``: a key of ``data.parsing.PARSERS``, ``OWN`` or ``TOO_LARGE``.
+        kind: how to parse ``content``: a key of ``data.parsing.PARSERS``, or ``OWN``.
         content: text, plain values, or a single crystal.
         asked: the space group that was asked for, 0 if none is known.
     """
@@ -63,7 +57,7 @@ def read_samples(path: Path | str, *, limit: int | None = None) -> list[Sample]:
     for record in read_records(path):
         if limit is not None and len(samples) == limit:
             break
-        samples.append(_sample(record))
+        samples.append(Sample(record_id(record), record.kind, record.content))
     return samples
 
 
@@ -78,12 +72,6 @@ def primitive_atoms(crystal: Crystal) -> RawCell:
     if not np.isfinite(crystal.lattice).all():  # some cell, for the reason why there is none
         return cell_and_labels(crystal)[0]
     return cell_and_labels(to_p1(crystal))[0]
-
-
-def _sample(record: Record) -> Sample:
-    if isinstance(record.content, str) and len(record.content) > LONGEST_TEXT:
-        return Sample(record_id(record), TOO_LARGE, len(record.content))
-    return Sample(record_id(record), record.kind, record.content)
 
 
 def of_crystal(crystal: Crystal, name: str) -> Sample:

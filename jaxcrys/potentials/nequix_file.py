@@ -12,10 +12,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from jaxcrys.core.array_file import read_array
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
 from jaxcrys.potentials.base import Potential
 from jaxcrys.potentials.nequix import NequixConfig, SiteEnergies, layer_channels, paths
+
+LONGEST_HEADER = 2**20
+"""Bytes of the line of JSON; those of public weights have 2,000."""
+
+MOST = {"lmax": 8, "n_layers": 100, "radial_mlp_layers": 100}
+"""Larger networks than any; to find out that their arrays are not there would take forever."""
 
 SUPPORTED = {"index_weights": False, "layer_norm": True}
 """Variants of the architecture that there are weights for."""
@@ -30,12 +37,12 @@ def load_nequix(path: Path | str) -> Potential:
     path = Path(path)
     try:
         with path.open("rb") as handle:
-            settings = json.loads(handle.readline())
+            settings = json.loads(handle.readline(LONGEST_HEADER))
             config = _config(path, settings)
             read = functools.partial(_read, handle)
             params = _params(config, settings, read)
             rest = handle.read().strip()
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
@@ -57,6 +64,11 @@ def _config(path: Path, settings: dict[str, Any]) -> NequixConfig:
     for name, value in SUPPORTED.items():
         if settings[name] != value:
             raise InputError(str(path), f"has {name} = {settings[name]}, which is not supported")
+    for name, most in MOST.items():
+        if not 0 < settings[name] <= most:
+            raise InputError(
+                str(path), f"has {name} = {settings[name]}, at most {most} is possible"
+            )
     channels, degrees = zip(
         *(part.strip().rstrip("eo").split("x") for part in settings["hidden_irreps"].split("+")),
         strict=True,
@@ -119,7 +131,4 @@ def _by_input(
 
 
 def _read(handle: BinaryIO, *shape: int) -> np.ndarray:
-    array = np.load(handle, allow_pickle=False)
-    if array.shape != shape:
-        raise ValueError(f"an array of shape {array.shape} where {shape} belongs")
-    return array.astype(np.float32)
+    return read_array(handle, shape=shape).astype(np.float32)

@@ -7,7 +7,7 @@ crystals that it was trained on, in single precision.
 
 import json
 import zipfile
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcrys.core.array_file import read_arrays
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path
 from jaxcrys.core.pytree import tree_hash
+from jaxcrys.core.untrusted import bound
 from jaxcrys.crystal.storage import from_arrays, to_arrays
 from jaxcrys.recipes.base import Params
-from jaxcrys.recipes.model import Model, model_from_json, model_to_json
+from jaxcrys.recipes.model import Model, ModelConfig, model_from_json, model_to_json
 from jaxcrys.recipes.run_folder import parameters_like
 
 SUFFIX = ".npz"
+
+MOST_OF_A_SETTING = 100_000
+"""Layers, channels, steps: larger numbers would take forever before they are found out."""
 
 _PARAMS, _TEMPLATES = "params/", "templates/"
 
@@ -62,8 +67,8 @@ def load_release(path: Path) -> Model:
         InputError: if the file is missing, damaged, of another kind, or of another version.
     """
     arrays = _read(path)
-    values = json.loads(_of_text(arrays["model"]))
-    config = model_from_json(values["model"], str(path))
+    values = _described(arrays["model"], path)
+    config = _config(values["model"], path)
     params = _parameters(arrays, parameters_like(config), path)
     if tree_hash(params) != values["sha256"]:
         raise InputError(str(path), "holds other parameters than were written", "fetch it again")
@@ -72,13 +77,52 @@ def load_release(path: Path) -> Model:
         for name, array in arrays.items()
         if name.startswith(_TEMPLATES)
     }
+    try:
+        crystals = from_arrays(templates).batch()
+    except (KeyError, ValueError) as error:
+        raise InputError(str(path), f"holds no templates ({error})", "fetch it again") from error
     return Model(
         config=config,
         params=jax.tree.map(jnp.asarray, params),
-        templates=from_arrays(templates).batch(),
+        templates=crystals,
         step=values["step"],
         run=path,
     )
+
+
+def _described(text: np.ndarray, path: Path) -> dict[str, Any]:
+    """What the file says of the model, of the types that are written."""
+    try:
+        values = json.loads(_of_text(text))
+        known = {name: values[name] for name in ("model", "step", "sha256")}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(str(path), f"does not describe a model ({error})") from error
+    if not isinstance(known["model"], dict) or type(known["step"]) is not int:
+        raise InputError(str(path), "does not describe a model")
+    return known
+
+
+def _config(values: dict[str, Any], path: Path) -> ModelConfig:
+    """The config, with no number that would make a network larger than any memory."""
+    largest = max(_whole_numbers(values), default=0)
+    if largest > bound(MOST_OF_A_SETTING):
+        raise InputError(str(path), f"has a setting of {largest}, more than {MOST_OF_A_SETTING}")
+    try:
+        config = model_from_json(values, str(path))
+        config.functions.validate(config.settings)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise InputError(str(path), f"does not describe a model ({error})") from error
+    return config
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _whole_numbers(each)
+    elif isinstance(value, int):
+        yield abs(value)
 
 
 def is_release(path: Path) -> bool:
@@ -99,11 +143,7 @@ def read_card(path: Path) -> str:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with open(path, "rb") as handle, np.lib.npyio.NpzFile(handle, allow_pickle=False) as stored:
-            arrays = dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(str(path), f"is not a readable model ({error})") from error
+    arrays = read_arrays(path, "model")
     if not {"model", "card"} <= set(arrays):
         raise InputError(str(path), "is no released model", "make one: jaxcrys release RUN")
     return arrays

@@ -2,15 +2,14 @@
 
 import csv
 import itertools
-import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxcrys.core.errors import InputError
+from jaxcrys.core.files import file_names
 from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import ArrayLike
 from jaxcrys.crystal.build import validate
@@ -113,22 +112,6 @@ def write_report(folder: Path, crystals: Crystal, rows: list[dict[str, Any]]) ->
         frames.append(atoms)
     ase.io.write(folder / "structures.extxyz", frames, format="extxyz")
     write_rows(folder, rows)
-
-
-def file_names(ids: Sequence[str]) -> list[str]:
-    """Names of files for rows, whatever they are called: without folders, and each only once.
-
-    Example:
-        >>> file_names(["mp-1", "a/b.cif", "a_b.cif", "mp-1"])
-        ['mp-1', 'a_b.cif', 'a_b.cif-2', 'mp-1-2']
-    """
-    seen: Counter[str] = Counter()
-    names = []
-    for each in ids:
-        name = re.sub(r"[^\w.+-]", "_", str(each)).lstrip(".") or "_"
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
-    return names
 
 
 def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -230,7 +230,7 @@ def load_hull(path: Path | str) -> Hull:
             for entry in stored["entries"]
         ]
         references = {atomic_number(symbol): float(e) for symbol, e in stored["references"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             str(path), f"is not a hull ({error})", "make one: jaxcrys hull DATASET --potential ..."
         ) from error

@@ -1,5 +1,6 @@
 """Where hulls come from: labelled crystals, entries of pymatgen, crystals by the same potential."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from jaxcrys.core.elements import atomic_number
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import Float
+from jaxcrys.core.untrusted import read_text
 from jaxcrys.crystal.describe import formula
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.stability.hull import Hull, Scale, make_hull
@@ -80,19 +82,18 @@ def hull_of_entries(path: Path | str, *, method: str = "DFT") -> Hull:
     stands.
 
     Args:
-        path: JSON, plain or gzip, as ``monty.serialization.dumpfn`` writes it.
+        path: JSON, plain or compressed, as ``monty.serialization.dumpfn`` writes it.
         method: name of what computed the energies.
 
     Raises:
         InputError: if the file is something else.
     """
-    from monty.serialization import loadfn
-
     try:
-        stored: Any = loadfn(path)
-        entries = list(getattr(stored, "all_entries", stored))
-        read = [_entry(entry) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        stored = json.loads(read_text(Path(path)))
+        read = [_entry(entry) for entry in _entries_in(stored)]
+    except InputError:
+        raise
+    except Exception as error:  # whatever pymatgen meets in what are no entries
         raise InputError(
             str(path), f"holds no entries of pymatgen ({error})",
             "give JSON of ComputedEntries, of a PhaseDiagram or of a PatchedPhaseDiagram",
@@ -113,10 +114,29 @@ def hull_of_entries(path: Path | str, *, method: str = "DFT") -> Hull:
     )
 
 
-def _entry(entry: Any) -> tuple[str, dict[int, float], float]:
-    amounts = entry.composition.fractional_composition.get_el_amt_dict()
-    composition = {atomic_number(symbol): float(share) for symbol, share in amounts.items()}
-    return str(entry.entry_id or entry.reduced_formula), composition, float(entry.energy_per_atom)
+def _entries_in(stored: Any) -> list[Any]:
+    """The entries of a list, or of a phase diagram of either kind, whichever version wrote it."""
+    if isinstance(stored, dict):
+        stored = stored if "all_entries" in stored else stored["computed_data"]
+        stored = stored["all_entries"]
+    if not isinstance(stored, list):
+        raise ValueError("neither a list of entries nor a phase diagram")
+    return stored
+
+
+def _entry(entry: dict[str, Any]) -> tuple[str, dict[int, float], float]:
+    """Name, composition and corrected energy per atom, from plain values.
+
+    monty would make objects of them, and import whatever modules a file names for that.
+    """
+    from pymatgen.core import Composition
+
+    composition = Composition(entry["composition"])
+    amounts = composition.fractional_composition.get_el_amt_dict()
+    shares = {atomic_number(symbol): float(share) for symbol, share in amounts.items()}
+    energy = float(entry["energy"]) + float(entry.get("correction") or 0)
+    name = entry.get("entry_id") or composition.reduced_formula
+    return str(name), shares, energy / composition.num_atoms
 
 
 def entry_names(crystals: Sequence[Crystal], ids: Sequence[str]) -> list[str]:

@@ -221,7 +221,7 @@ def test_help_of_a_command_explains_every_option(command):
         options |= options_of(TrainingConfig)
     for name, text in options.items():
         positional = dict.fromkeys(
-            ("inputs", "data", "templates", "geometry", "source", "generated"), "PATH"
+            ("inputs", "data", "templates", "geometry", "source", "generated", "files"), "PATH"
         )
         named = positional | {"trained": "--run", "training": "", "shell": "{bash,zsh}"}
         if command == "data fetch":

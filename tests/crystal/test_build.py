@@ -14,6 +14,7 @@ from jaxcrys.crystal import (
     stack_crystals,
     validate,
 )
+from jaxcrys.crystal.storage import map_crystals, to_arrays
 from tests.crystals import random_crystals
 
 CUBIC = (5.0, 5.0, 5.0, 90, 90, 90)
@@ -77,6 +78,31 @@ def test_stored_crystals_come_back(tmp_path):
             np.testing.assert_array_equal(
                 getattr(loaded, field.name), getattr(crystals, field.name)
             )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sites": np.array(10**9)}, "sites holds 1000000000"),
+        ({"sites": np.array([2])}, "sites holds"),
+        ({"count": np.array([-2])}, "count holds -2"),
+        ({"count": np.array([30_000])}, "count holds 30000"),
+        ({"count": np.array([2.0])}, "count holds float64"),
+        ({"count": np.array([[2]])}, r"count holds int64\[1, 1\]"),
+        ({"free": np.zeros((2, 4))}, r"free holds float64\[2, 4\]"),
+        ({"free": np.array([["a"] * 3] * 2)}, "free holds <U1"),
+        ({"lattice": np.zeros(6)}, r"lattice holds float64\[6\]"),
+        ({"species": np.array([1])}, "species holds 1 rows, not 2"),
+        ({"group": np.array([1.5])}, "group holds float64"),
+        ({"group": np.array(225)}, r"group holds int64\[\]"),
+    ],
+)
+@pytest.mark.parametrize("load", [load_crystals, map_crystals])
+def test_arrays_that_are_no_crystals_are_named(tmp_path, load, changes, message):
+    arrays = to_arrays(stack_crystals([example_crystal()])) | changes
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(InputError, match=rf"bad\.npz: is not a readable .*{message}"):
+        load(tmp_path / "bad.npz")
 
 
 def test_damaged_files_are_named(tmp_path):

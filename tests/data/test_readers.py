@@ -139,7 +139,7 @@ def test_real_archive(shared_data):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b"name\nA\n", "has no column 'cif', only name"),
+        ("t.csv", b"name\nA\n", "has no column 'cif' or 'structure', only name"),
         ("t.csv", b"", "has no column 'cif'"),
         ("t.csv", b"cif\n\xff\xfe\n", "cannot be read to its end"),
         (
@@ -183,7 +183,10 @@ def test_missing_files_are_named(tmp_path):
         ("extxyz", "1\nno lattice\nH 0 0 0\n", "bad_lattice"),
         ("extxyz", "1\nLattice='1 0'\nH 0 0 0\n", "unreadable"),
         ("structure", {"lattice": {}, "sites": []}, "unreadable"),
-        ("arrays", (np.eye(3).tolist(), [[0, 0, 0]], [1], [True, True, False]), "bad_lattice"),
+        ("ase_row", (b"\1\0\0\0", bytes(24), np.eye(3).tobytes(), 3), "bad_lattice"),
+        ("ase_row", (b"\1\0\0\0", bytes(24), bytes(72), 7), "bad_lattice"),
+        ("ase_row", (b"\1\0\0", bytes(24), np.eye(3).tobytes(), 7), "unreadable"),
+        ("ase_row", ("text", None, np.eye(3).tobytes(), 7), "unreadable"),
     ],
 )
 def test_records_that_hold_no_crystal(kind, content, code):

@@ -60,6 +60,13 @@ def test_the_same_model_gives_the_same_bytes_and_no_pickle(released, orbit_run, 
         (lambda arrays: changed(arrays, "params/", lambda x: x[None]), "for the parameter"),
         (lambda arrays: changed(arrays, "params/", lambda x: x + 1), "holds other parameters"),
         (lambda arrays: changed(arrays, "model", schema_of_tomorrow), "has schema 99"),
+        (lambda arrays: changed(arrays, "model", lambda x: x[:-1]), "does not describe a model"),
+        (lambda arrays: changed(arrays, "model", said(step="1")), "does not describe a model"),
+        (lambda arrays: changed(arrays, "model", said(model=[])), "does not describe a model"),
+        (lambda arrays: changed(arrays, "model", brackets), "does not describe a model"),
+        (lambda arrays: changed(arrays, "model", endless_network), "has a setting of 10000000000"),
+        (lambda arrays: without(arrays, "templates/count"), "holds no templates"),
+        (lambda arrays: changed(arrays, "templates/count", lambda x: -x), "holds no templates"),
     ],
 )
 def test_other_content_is_refused(released, tmp_path, change, message):
@@ -87,6 +94,24 @@ def changed(arrays, start, change):
 def schema_of_tomorrow(text):
     values = json.loads(text.tobytes())
     values["model"]["schema"] = 99
+    return np.frombuffer(json.dumps(values).encode(), np.uint8)
+
+
+def said(**changes):
+    def change(text):
+        return np.frombuffer(json.dumps(json.loads(text.tobytes()) | changes).encode(), np.uint8)
+
+    return change
+
+
+def brackets(_):
+    return np.frombuffer(b"[" * 10**6, np.uint8)
+
+
+def endless_network(text):
+    """One that would be laid out for years before a parameter is missed."""
+    values = json.loads(text.tobytes())
+    values["model"]["sites"] = 10**10
     return np.frombuffer(json.dumps(values).encode(), np.uint8)
 
 
