@@ -36,12 +36,13 @@ from jaxcrys.crystal import Crystal, load_crystals, validate
 from jaxcrys.crystal.describe import describe
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.protostructure import protostructure_hash, prototype_label
+from jaxcrys.data.crystal_set import read_rows
 from jaxcrys.data.prepare import prepare
 from jaxcrys.evaluation import composition_valid, distances_plausible, structure_valid
 from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
-from jaxcrys.sampling.report import exact, read_rows
+from jaxcrys.sampling.report import exact
 from jaxcrys.sampling.wish import Wish
 from jaxcrys.symmetry import degrees_of_freedom, positions_of
 

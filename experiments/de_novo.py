@@ -33,12 +33,12 @@ from jaxcrys.core.progress import TerminalProgress
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal import Crystal, load_crystals
 from jaxcrys.data.atomic_volume import cell_volumes
+from jaxcrys.data.crystal_set import read_rows
 from jaxcrys.data.prepare import prepare
 from jaxcrys.evaluation import composition_valid, distances_plausible, structure_valid
 from jaxcrys.recipes.library import load_model
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.plan import Request
-from jaxcrys.sampling.report import read_rows
 
 CONFIG = Path(__file__).parent / "configs" / "mix_20" / "orbit_flow_de_novo.yaml"
 

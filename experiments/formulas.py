@@ -34,6 +34,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.crystal import Crystal, load_crystals, stack_crystals
 from jaxcrys.crystal.describe import formula
 from jaxcrys.crystal.protostructure import protostructure_hash
+from jaxcrys.data.crystal_set import read_rows
 from jaxcrys.data.prepare import prepare
 from jaxcrys.data.retrieval import build_retriever, retrieve
 from jaxcrys.evaluation import composition_valid, match_rate, match_structures, structure_valid
@@ -41,7 +42,6 @@ from jaxcrys.recipes.library import load_model
 from jaxcrys.recipes.model import with_settings
 from jaxcrys.sampling.predict import Prediction, predict
 from jaxcrys.sampling.proposals import Sources
-from jaxcrys.sampling.report import read_rows
 from jaxcrys.sampling.template_model import largest_cell
 
 

@@ -16,6 +16,7 @@ from jaxcrys.core.files import atomic_path, sha256, write_json
 from jaxcrys.core.pytree import take, tree_hash
 from jaxcrys.core.versions import library_versions
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
+from jaxcrys.data.crystal_set import read_rows
 from jaxcrys.recipes.library import load_model
 from jaxcrys.recipes.model import Model
 from jaxcrys.sampling.estimate import (
@@ -25,7 +26,7 @@ from jaxcrys.sampling.estimate import (
     probability_within,
     targets_of,
 )
-from jaxcrys.sampling.report import OK, read_rows, write_report
+from jaxcrys.sampling.report import OK, write_report
 from jaxcrys.sampling.wish import parse_properties
 
 WANTED = "probability_wanted"

@@ -6,7 +6,9 @@ from pathlib import Path
 import tyro
 
 from jaxcrys.cli.console import Console
-from jaxcrys.data.crystal_set import read_set
+from jaxcrys.data.crystal_set import read_set, usable
+from jaxcrys.data.pool import Workers
+from jaxcrys.data.prepare import cores
 from jaxcrys.data.writers import check_targets, write
 
 SHOWN = 3
@@ -37,16 +39,18 @@ class Command:
     def run(self, console: Console) -> None:
         """Write the files."""
         check_targets(self.files, cell=self.cell)
-        found = read_set(self.source, workers=self.workers, progress=console.progress)
+        with Workers(self.workers or cores()) as workers:
+            found = usable(read_set(self.source, workers=workers, progress=console.progress))
         written = {}
         for file in self.files:
             written[str(file)] = number = write(file, found.crystals, found.rows, cell=self.cell)
             there = len(found.crystals) - number
             console.tell(f"{file}: {number} crystals" + (f", {there} were there" if there else ""))
-        if found.left_out:
-            console.tell(f"{len(found.left_out)} could not be used:")
-        for name, reason in found.left_out[:SHOWN]:
-            console.tell(f"  {name}: {reason}")
-        if len(found.left_out) > SHOWN:
+        if found.rejected:
+            console.tell(f"{len(found.rejected)} could not be used:")
+        for row in found.rejected[:SHOWN]:
+            place = f"{row['source']} {row['row']}".strip() or row["id"]
+            console.tell(f"  {place}: {row['reason']}")
+        if len(found.rejected) > SHOWN:
             console.tell("  ...")
-        console.result |= {"written": written, "left_out": dict(found.left_out)}
+        console.result |= {"written": written, "left_out": found.rejected}

@@ -13,12 +13,12 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
 from jaxcrys.core.progress import Progress
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
+from jaxcrys.data.crystal_set import read_rows
 from jaxcrys.data.prepare import prepare
 from jaxcrys.potentials.host import AnyPotential
 from jaxcrys.potentials.library import corrections_for, load_potential
 from jaxcrys.relaxation.walk import WalkSettings
 from jaxcrys.sampling.relaxed import OUTCOME, relax_set
-from jaxcrys.sampling.report import read_rows
 from jaxcrys.stability.hull import Scale, load_hull
 from jaxcrys.stability.judge import Judge, make_judge
 

@@ -24,13 +24,14 @@ from jaxcrys.core.pytree import take, tree_hash
 from jaxcrys.core.versions import library_versions
 from jaxcrys.crystal.storage import CRYSTALS_FILE
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.data.crystal_set import read_rows
 from jaxcrys.recipes.library import is_model, load_model
 from jaxcrys.recipes.model import Model, model_to_json
 from jaxcrys.recipes.properties import Target
 from jaxcrys.sampling.draw import Drawn, Draws, draw_batch, make_batches
 from jaxcrys.sampling.guide import Guide, check_guide
 from jaxcrys.sampling.plan import Plan, Request, Work, make_plan
-from jaxcrys.sampling.report import read_rows, report_rows, write_report
+from jaxcrys.sampling.report import report_rows, write_report
 from jaxcrys.sampling.targets import target_of
 
 _COLUMNS = ("sample", "candidate", "score")

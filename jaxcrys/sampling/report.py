@@ -1,7 +1,6 @@
 """The files of a generated set: table, unit cells, CIFs."""
 
 import csv
-import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,13 @@ from jaxcrys.crystal.convert import detect_group, to_atoms
 from jaxcrys.crystal.describe import describe
 from jaxcrys.crystal.storage import save_crystals
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.data.crystal_set import TABLE_FILE, crystal_id
 from jaxcrys.symmetry.groups import constrain_lattice
 
 SYMPRECS = (0.1, 0.01, 0.001)
 """Tolerances in Å at which the group of each sample is detected."""
 
 OK = "ok"
-
-
-def crystal_id(index: int) -> str:
-    """Name of a sample, in file names and tables.
-
-    Example:
-        >>> crystal_id(7)
-        '00007'
-    """
-    return f"{index:05d}"
 
 
 def exact(crystals: Crystal) -> Crystal:
@@ -117,13 +107,7 @@ def write_report(folder: Path, crystals: Crystal, rows: list[dict[str, Any]]) ->
 def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Write ``table.csv``."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with (folder / "table.csv").open("w", encoding="utf-8", newline="") as handle:
+    with (folder / TABLE_FILE).open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def read_rows(folder: Path, *, limit: int | None = None) -> list[dict[str, Any]]:
-    """Read ``table.csv``, or its first rows; numbers come back as text."""
-    with (folder / "table.csv").open(encoding="utf-8", newline="") as handle:
-        return list(itertools.islice(csv.DictReader(handle), limit))

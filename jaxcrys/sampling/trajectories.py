@@ -9,8 +9,8 @@ import numpy as np
 from jaxcrys.crystal.build import stack_crystals
 from jaxcrys.crystal.convert import to_atoms
 from jaxcrys.crystal.types import Crystal
+from jaxcrys.data.crystal_set import crystal_id
 from jaxcrys.relaxation.relax import Relaxed
-from jaxcrys.sampling.report import crystal_id
 
 FOLDER = "trajectories"
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from jaxcrys.core.progress import Progress
 from jaxcrys.crystal.standardise import SYMPREC
+from jaxcrys.data.crystal_set import CrystalSet, chunked, read_set
 from jaxcrys.data.pool import Workers
 from jaxcrys.sampling.report import file_names
 from jaxcrys.view.crystal_card import Shown, Task, lost, show_crystal
-from jaxcrys.view.crystal_set import CrystalSet, chunked, read_set
 from jaxcrys.view.page import page
 from jaxcrys.view.table import Table, make_table
 

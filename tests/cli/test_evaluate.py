@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from jaxcrys.cli.main import run
+from jaxcrys.data.crystal_set import read_rows
 from jaxcrys.evaluation.page import best
-from jaxcrys.sampling.report import read_rows
 from tests.evaluation.sets import COINCIDING, ODD, cif, salts, write_dataset
 
 SETTINGS = ["--fingerprints", "4", "--workers", "1"]

@@ -11,7 +11,8 @@ from jaxcrys.crystal.build import build_crystal
 from jaxcrys.crystal.cif import to_cif
 from jaxcrys.crystal.protostructure import protostructure_hash
 from jaxcrys.data import load_dataset, prepare
-from jaxcrys.data.crystal_set import read_set
+from jaxcrys.data.crystal_set import read_set, usable
+from jaxcrys.data.pool import Workers
 from jaxcrys.sampling.report import report_rows, write_report
 from tests.cli.test_cli import call
 
@@ -41,7 +42,8 @@ def test_a_generated_set_is_written_in_several_formats(generated, tmp_path):
         "  00002: lattice: expected finite k with the family's fixed values, got nan at index (5,)",
     ]
     for file in files:
-        found = read_set(file, workers=1)
+        with Workers(1) as workers:
+            found = usable(read_set(file, workers=workers))
         hashes = [protostructure_hash(crystal) for crystal in found.crystals]
         assert hashes == [protostructure_hash(crystal) for crystal in (SALT, PEROVSKITE)]
         assert [row["log_prob"] for row in found.rows] == [-1.5, -2.5]

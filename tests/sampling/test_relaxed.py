@@ -13,12 +13,12 @@ from jaxcrys.core.pytree import take
 from jaxcrys.crystal import build_crystal, stack_crystals
 from jaxcrys.crystal.convert import detect_group
 from jaxcrys.crystal.storage import load_crystals
+from jaxcrys.data.crystal_set import read_rows
 from jaxcrys.data.prepare import prepare
 from jaxcrys.potentials.lennard_jones import lennard_jones
 from jaxcrys.relaxation import relax as relaxation
 from jaxcrys.relaxation.walk import WalkSettings
 from jaxcrys.sampling.relaxed import relax_set, rmsd
-from jaxcrys.sampling.report import read_rows
 from tests.weights import small_file
 
 POTENTIAL = lennard_jones(epsilon=0.3, sigma=2.2, cutoff=5.5)

@@ -8,8 +8,8 @@ import pytest
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import Progress
 from jaxcrys.crystal.cif import to_cif
+from jaxcrys.data.crystal_set import read_set
 from jaxcrys.data.pool import Workers
-from jaxcrys.view.crystal_set import read_set
 from tests.view.sets import prototypes, write_set
 
 CRYSTALS = list(prototypes().values())
