@@ -1,9 +1,10 @@
-"""Trained models by name or place: what comes with the package, a released file, a run."""
+"""Trained models by name or place: what comes with the package, what was released, a run."""
 
 from pathlib import Path
 
 from jaxcrys.core.errors import InputError
 from jaxcrys.recipes.model import Model
+from jaxcrys.recipes.model_folder import is_model_folder, load_model_folder
 from jaxcrys.recipes.release import SUFFIX, is_release, load_release
 from jaxcrys.recipes.run_folder import config_path, load_run
 
@@ -18,24 +19,24 @@ def load_model(name: Path | str, *, checkpoint: str = "best") -> Model:
     """Load a trained model.
 
     Args:
-        name: a folder made by training, a file made by 'jaxcrys release', or the name of a model
-            that comes with the package.
+        name: a folder made by training, a file or folder made by 'jaxcrys release', or the name of
+            a model that comes with the package.
         checkpoint: of a run: ``best`` (lowest validation loss), ``latest``, or a step number.
 
     Raises:
         InputError: if there is no such model or checkpoint.
     """
     path = Path(name)
-    if path.is_dir():
+    if path.is_dir() and not is_model_folder(path):
         return load_run(path, checkpoint=checkpoint)
     if str(name) in names() and not path.exists():
         path = MODELS / f"{name}{SUFFIX}"
-    if path.suffix != SUFFIX or not path.exists():
+    if not path.is_dir() and (path.suffix != SUFFIX or not path.exists()):
         known = f"models that come with jaxcrys: {', '.join(names())}"
         raise InputError(str(name), "is no run and no model", known)
     if checkpoint != "best":
         raise InputError("--checkpoint", f"{path} holds one state, its best", "leave it out")
-    return load_release(path)
+    return load_model_folder(path) if path.is_dir() else load_release(path)
 
 
 def is_model(name: Path | str) -> bool:
@@ -47,7 +48,7 @@ def is_model(name: Path | str) -> bool:
     """
     path = Path(name)
     if path.is_dir():
-        return config_path(path).exists()
+        return config_path(path).exists()  # of a run or a model
     return is_release(path) if path.exists() else str(name) in names()
 
 
