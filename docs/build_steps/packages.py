@@ -34,6 +34,7 @@ MODULE = """
 ```{{eval-rst}}
 .. automodule:: {module}
    :members:
+   :special-members: __call__
    :exclude-members: replace
 ```
 """
