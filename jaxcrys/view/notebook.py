@@ -57,7 +57,7 @@ LIGHTING = {
 LIGHT = {"x": -3000, "y": 6000, "z": 10000}
 """From the upper left; of the frame, not of the cell."""
 
-FILL = 2.0
+FILL = 2.2
 """Length of the diagonal of a picture, in the units of ``EYE``."""
 
 GREY = "#8a8a8a"
@@ -202,7 +202,7 @@ def _in_unit(
     """An atom of each orbit, and where it or a copy of it lies in the asymmetric unit."""
     normals, offsets = asymmetric_unit(group)
     copies = frac[:, None] + np.array(list(itertools.product(range(-2, 3), repeat=3)))
-    inside = (copies @ normals.T <= offsets + 1e-4).all(-1)
+    inside = np.all(copies @ normals.T <= offsets + 1e-4, axis=-1)
     chosen, places = [], []
     for number in np.unique(site):
         own = np.flatnonzero(site == number)
