@@ -104,6 +104,7 @@ axes.imshow(symmetry.site_symmetry_bits(site), cmap="Blues", vmax=1.5)
 axes.set_yticks(range(15), ["".join(f"{n:g}" for n in axis) for axis in symmetry.SYMMETRY_AXES])
 axes.set_xticks(range(13), symmetry.SITE_ELEMENTS, fontsize=8)
 axes.set(xlabel="operation", ylabel="direction of the axis", title="site symmetry of position c")
+figure.tight_layout()
 # %% [markdown]
 # ## Put atoms on it
 #

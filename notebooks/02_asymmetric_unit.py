@@ -128,6 +128,7 @@ for (name, one), style in zip(listed.items(), ("o-", "s-", "x--"), strict=True):
     axes.semilogx(tolerances, found, style, label=name)
 axes.set(xlabel="tolerance, Å", ylabel="space group found", ylim=(0, 160))
 axes.legend(loc="center left")
+axes.grid(alpha=0.3)
 # %%
 show(crystal, moved, titles=["quartz", "moved"])
 

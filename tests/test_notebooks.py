@@ -1,6 +1,7 @@
 """Every notebook runs from top to bottom and arrives where it should."""
 
 import runpy
+import tempfile
 from pathlib import Path
 
 import matplotlib
@@ -31,15 +32,46 @@ def comes_back_from_its_cif(variables, printed):
     assert np.abs(variables["slopes"][0][1]).max() > 0.1
 
 
+def draws_what_it_was_trained_for(variables, printed):
+    losses = variables["log"].query("split == 'train'").loss
+    assert losses.iloc[-1] < 0.7 * losses.iloc[0]
+    assert len(variables["table"]) == len(variables["drawn"].group) == 64
+    assert "as asked for: 100%" in printed or "as asked for: 9" in printed
+
+
+def relaxes_and_ranks_alloys(variables, printed):
+    table = variables["table"]
+    assert "knows no elements" in printed
+    assert set(table.formula[-2:]) == {"Al", "Ni"}
+    assert (table.energy <= table.energy_before).all()
+    assert (table.group == variables["everything"].group).all()
+    assert table.above_hull.min() == pytest.approx(0, abs=1e-6)
+
+
+def predicts_a_perovskite(variables, printed):
+    table = variables["table"]
+    assert set(table.formula) == {"BaTiO3"}
+    assert {"Pm-3m"} <= set(table.symbol[:4])
+    peaks = variables["patterns"][table.symbol.tolist().index("Pm-3m")]
+    assert np.degrees(2 * np.arcsin(1.5418 / 2 / 2.83)) == pytest.approx(
+        peaks.x[np.argmax(peaks.y)], abs=2
+    )
+
+
 CHECKS = {
     "01_space_groups_and_wyckoff": ends_with_a_subgroup,
     "02_asymmetric_unit": comes_back_from_its_cif,
+    "03_train_a_generator": draws_what_it_was_trained_for,
+    "04_generate_and_relax": relaxes_and_ranks_alloys,
+    "05_predict_a_structure": predicts_a_perovskite,
 }
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(notebook, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("JAXCRYS_POTENTIAL", "none.nqx")  # nothing is fetched
     matplotlib.use("Agg")
     plt.close("all")
     variables = runpy.run_path(str(notebook))

@@ -60,6 +60,9 @@ LIGHT = {"x": -3000, "y": 6000, "z": 10000}
 FILL = 2.2
 """Length of the diagonal of a picture, in the units of ``EYE``."""
 
+WIDTH = 800
+"""Of a notebook, in pixels; a picture is as wide."""
+
 GREY = "#8a8a8a"
 
 
@@ -115,7 +118,8 @@ def show(
         traces += _bonds(atoms) if bonds else []
         traces += _faces(int(crystal.group), atoms.lattice) if unit else []
         figure.add_traces(traces, rows=1, cols=column)
-        figure.update_scenes(**_scene(traces), row=1, col=column)
+        narrow = min(WIDTH / len(crystals) / height, 1)
+        figure.update_scenes(**_scene(traces, FILL * narrow), row=1, col=column)
     _name_once(figure)
     figure.update_layout(
         height=height, margin={"l": 0, "r": 0, "t": 30, "b": 0}, template="plotly_white",
@@ -339,7 +343,7 @@ def _xyz(points: Float[np.ndarray, "m 3"]) -> dict[str, np.ndarray]:
     return dict(zip("xyz", np.asarray(points).T, strict=True))
 
 
-def _scene(traces: Sequence[Any]) -> dict[str, Any]:
+def _scene(traces: Sequence[Any], size: float) -> dict[str, Any]:
     """Settings by which a picture fills its frame, and an Å is as long in all directions."""
     points = np.concatenate([np.stack([each[axis] for axis in "xyz"], -1) for each in traces])
     low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
@@ -348,7 +352,7 @@ def _scene(traces: Sequence[Any]) -> dict[str, Any]:
         f"{axis}axis": {"visible": False, "range": [float(start), float(end)]}
         for axis, start, end in zip("xyz", low, high, strict=True)
     }
-    shape = dict(zip("xyz", map(float, FILL * span / np.linalg.norm(span)), strict=True))
+    shape = dict(zip("xyz", map(float, size * span / np.linalg.norm(span)), strict=True))
     camera = {"eye": EYE}
     return axes | {"aspectmode": "manual", "aspectratio": shape, "camera": camera}
 
