@@ -70,10 +70,8 @@ try:
     potential = load_potential(os.environ.get("JAXCRYS_POTENTIAL", "nequix-mp-1"))
 except InputError as error:
     print(error)
-    print(
-        "\nThe potential of Lennard and Jones stands in. It knows no elements: all energies below"
-    )
-    print("are those of one made-up atom, good for trying things out and for nothing else.")
+    print("\nThe potential of Lennard and Jones stands in. It knows no elements: all energies")
+    print("below are those of one made-up atom, good for trying things out and nothing else.")
     potential = lennard_jones()
 print("potential:", potential.name)
 
@@ -85,10 +83,9 @@ print("potential:", potential.name)
 # which a compound must beat, are relaxed along with them.
 
 # %%
-elements = [
-    build_crystal(225, [(z, "a")], (a, a, a, 90, 90, 90)) for z, a in ((13, 4.05), (28, 3.52))
-]
-everything = stack_crystals([*(take(drawn, i) for i in range(len(rows))), *elements])
+aluminium = build_crystal(225, [(13, "a")], (4.05, 4.05, 4.05, 90, 90, 90))
+nickel = build_crystal(225, [(28, "a")], (3.52, 3.52, 3.52, 90, 90, 90))
+everything = stack_crystals([*(take(drawn, i) for i in range(len(rows))), aluminium, nickel])
 table = pd.DataFrame(
     relax_set(potential, everything, work / "relaxed", source="drawn, and two elements")
 )

@@ -91,9 +91,7 @@ figure, all_axes = plt.subplots(4, 1, figsize=(9, 6), sharex=True, layout="const
 for axes, pattern, row in zip(all_axes, patterns, table.itertuples(), strict=False):
     axes.vlines(pattern.x, 0, pattern.y, color=f"C{row.rank - 1}")
     axes.set(ylim=(0, 115), ylabel="intensity")
-    axes.text(
-        0.99, 0.85, f"{row.rank}: {row.symbol}", transform=axes.transAxes, ha="right", va="top"
-    )
+    axes.set_title(f"{row.rank}: {row.symbol}", loc="right", y=0.65, x=0.99, fontsize=10)
     for x, y, planes in zip(pattern.x, pattern.y, pattern.hkls, strict=True):
         if y > 30:
             axes.annotate(" ".join(map(str, planes[0]["hkl"])), (x, y), ha="center", fontsize=7,

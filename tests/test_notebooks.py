@@ -67,7 +67,16 @@ CHECKS = {
 }
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+SLOW = ("03_train_a_generator",)
+"""Those that take long on the many devices of the tests."""
+
+CASES = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW))
+    for path in NOTEBOOKS
+]
+
+
+@pytest.mark.parametrize("notebook", CASES)
 def test_notebook_runs(notebook, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
