@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import spglib
 
-from jaxcrys.crystal.convert import cell_and_labels
+from jaxcrys.crystal.convert import cell_and_labels, to_structure
 from jaxcrys.symmetry import maximal_subgroups
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
@@ -58,12 +58,28 @@ def predicts_a_perovskite(variables, printed):
     )
 
 
+def fits_the_distances_of_rutile(variables, printed):
+    fitted = to_structure(variables["fitted"])
+    assert fitted.lattice.abc == pytest.approx((4.594, 4.594, 2.959), abs=0.002)
+    assert fitted.get_distance(0, 2) == pytest.approx(
+        to_structure(variables["truth"]).get_distance(0, 2), abs=0.002
+    )
+    assert "go their own way: 1\n" in printed
+    assert "after pull_back: 136" in printed
+    titanium, oxygen = np.asarray(variables["output"].vectors[0])
+    np.testing.assert_allclose(titanium, 0, atol=1e-5)
+    assert oxygen[0] == pytest.approx(oxygen[1], rel=1e-4)
+    assert abs(oxygen[0]) > 1e-3
+    np.testing.assert_allclose(variables["last"], 0.9, atol=0.03)
+
+
 CHECKS = {
     "01_space_groups_and_wyckoff": ends_with_a_subgroup,
     "02_asymmetric_unit": comes_back_from_its_cif,
     "03_train_a_generator": draws_what_it_was_trained_for,
     "04_generate_and_relax": relaxes_and_ranks_alloys,
     "05_predict_a_structure": predicts_a_perovskite,
+    "06_layers_in_your_own_code": fits_the_distances_of_rutile,
 }
 
 
