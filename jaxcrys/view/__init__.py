@@ -1,5 +1,6 @@
-"""One HTML page of a set of crystals, to look through what was generated, predicted or relaxed.
+"""Look at crystals: one HTML page of a set, and pictures of a crystal in a notebook.
 
-``crystal_card`` says what is shown of one crystal, ``powder`` its diffraction, ``table`` what is
-said of all; ``page`` puts them together with what lies in ``web/``.
+``set_page`` makes the page: ``crystal_card`` says what is shown of one crystal, ``powder`` its
+diffraction, ``table`` what is said of all; ``page`` puts them together with what lies in ``web/``.
+``notebook`` shows a crystal in Jupyter.
 """

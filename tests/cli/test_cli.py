@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -99,68 +98,6 @@ def made(prototypes, tmp_path_factory):
 
 
 GENERATE = ("--num", 4, "--batch-size", 8)
-
-
-# To whom it speaks.
-
-
-def test_json_is_one_object_with_the_result(made, tmp_path):
-    out = tmp_path / "crystals"
-    code, text, err = call("generate", "--run", made[0] / "run", *GENERATE, "--out", out, "--json")
-    assert code == 0, err
-    result = json.loads(text)
-    assert (result["command"], result["exit"], result["out"]) == ("generate", 0, str(out))
-    assert [row["id"] for row in result["crystals"]] == ["00000", "00001", "00002", "00003"]
-
-
-def test_json_tells_errors_too(tmp_path):
-    code, text, _ = call("--json", "prepare", tmp_path / "none.csv", "--out", tmp_path / "out")
-    error = json.loads(text)["error"]
-    assert code == 2
-    assert (error["where"], error["problem"]) == (f"{tmp_path}/none.csv", "does not exist")
-    code, text, _ = call("generate", "--no-such-option", "--json")
-    assert (code, json.loads(text)["exit"]) == (2, 2)
-
-
-def test_quiet_commands_say_nothing_but_errors(made, tmp_path):
-    out = tmp_path / "crystals"
-    run = made[0] / "run"
-    assert call("generate", "--run", run, *GENERATE, "--out", out, "--quiet") == (0, "", "")
-    assert (out / "table.csv").exists()
-    code, text, err = call("generate", "--run", run, *GENERATE, "--seed", 9, "--out", out, "-q")
-    assert (code, text) == (2, "")
-    assert "was made otherwise" in err
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_completion_knows_commands_and_options(shell):
-    code, script, err = call("completion", shell)
-    assert (code, err) == (0, "")
-    for name in COMMANDS:
-        assert f"'{name}'" in script
-    assert "--chemical-system" in script
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        (["gener"], "generate"),
-        (["generate", "--chem"], "--chemical-system"),
-        (["relax", "--js"], "--json"),
-        (["data", "fe"], "fetch"),
-    ],
-)
-def test_bash_completes_what_was_begun(tmp_path, typed, offered):
-    script = tmp_path / "completion.bash"
-    script.write_text(call("completion", "bash")[1])
-    words = " ".join(["jaxcrys", *typed])
-    ask = (
-        f"source {script}; COMP_WORDS=({words}); COMP_CWORD={len(typed)}; "
-        '$(complete -p jaxcrys | sed "s/.*-F \\([^ ]*\\) .*/\\1/"); echo "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [offered]
 
 
 # What it says.

@@ -1,0 +1,36 @@
+"""To whom a command speaks: people, programs, nobody."""
+
+import json
+
+from tests.cli.test_cli import call
+
+GENERATE = ("--num", 4, "--batch-size", 8)
+
+
+def test_json_is_one_object_with_the_result(given_run, tmp_path):
+    out = tmp_path / "crystals"
+    code, text, err = call("generate", "--run", given_run, *GENERATE, "--out", out, "--json")
+    assert code == 0, err
+    result = json.loads(text)
+    assert (result["command"], result["exit"], result["out"]) == ("generate", 0, str(out))
+    assert [row["id"] for row in result["crystals"]] == ["00000", "00001", "00002", "00003"]
+
+
+def test_json_tells_errors_too(tmp_path):
+    code, text, _ = call("--json", "prepare", tmp_path / "none.csv", "--out", tmp_path / "out")
+    error = json.loads(text)["error"]
+    assert code == 2
+    assert (error["where"], error["problem"]) == (f"{tmp_path}/none.csv", "does not exist")
+    code, text, _ = call("generate", "--no-such-option", "--json")
+    assert (code, json.loads(text)["exit"]) == (2, 2)
+
+
+def test_quiet_commands_say_nothing_but_errors(given_run, tmp_path):
+    out = tmp_path / "crystals"
+    assert call("generate", "--run", given_run, *GENERATE, "--out", out, "--quiet") == (0, "", "")
+    assert (out / "table.csv").exists()
+    code, text, err = call(
+        "generate", "--run", given_run, *GENERATE, "--seed", 9, "--out", out, "-q"
+    )
+    assert (code, text) == (2, "")
+    assert "was made otherwise" in err
