@@ -7,9 +7,9 @@ from tests.cli.test_cli import call
 GENERATE = ("--num", 4, "--batch-size", 8)
 
 
-def test_json_is_one_object_with_the_result(given_run, tmp_path):
+def test_json_is_one_object_with_the_result(orbit_run, tmp_path):
     out = tmp_path / "crystals"
-    code, text, err = call("generate", "--run", given_run, *GENERATE, "--out", out, "--json")
+    code, text, err = call("generate", "--run", orbit_run, *GENERATE, "--out", out, "--json")
     assert code == 0, err
     result = json.loads(text)
     assert (result["command"], result["exit"], result["out"]) == ("generate", 0, str(out))
@@ -25,12 +25,11 @@ def test_json_tells_errors_too(tmp_path):
     assert (code, json.loads(text)["exit"]) == (2, 2)
 
 
-def test_quiet_commands_say_nothing_but_errors(given_run, tmp_path):
+def test_quiet_commands_say_nothing_but_errors(orbit_run, tmp_path):
     out = tmp_path / "crystals"
-    assert call("generate", "--run", given_run, *GENERATE, "--out", out, "--quiet") == (0, "", "")
+    command = ("generate", "--run", orbit_run, *GENERATE, "--out", out)
+    assert call(*command, "--quiet") == (0, "", "")
     assert (out / "table.csv").exists()
-    code, text, err = call(
-        "generate", "--run", given_run, *GENERATE, "--seed", 9, "--out", out, "-q"
-    )
+    code, text, err = call(*command, "--seed", 9, "-q")
     assert (code, text) == (2, "")
     assert "was made otherwise" in err
