@@ -14,7 +14,7 @@ What:     draws crystals from each run (of a run of templates with a run of geom
           at 0.001 Å; seconds for a thousand, compiling included.
 Data:     TRAIN and TEST are datasets, or files that are prepared first.
           Needs ``pip install '.[experiments]'``.
-Expected: see README, 'Crystals from nothing'.
+Expected: see docs/results.md, 'Crystals from nothing'.
 
 An interrupted call goes on where it stopped, and does not tell the time of what it had begun.
 """

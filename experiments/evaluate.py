@@ -9,7 +9,7 @@ Data:     a generated set or files of crystals; TRAIN and TEST are datasets of '
 Time:     10,000 crystals without a potential, 1,000 of them and of the test set with fingerprints,
           take 320 s on two CPU cores.
 Expected: of binary and ternary test crystals of MP-20 themselves 89.9 ± 0.8 % of the compositions
-          pass the classic rules, and 98.2 % pass LeMat-GenBench's (README, 'Evaluation').
+          pass the classic rules, and 98.2 % pass LeMat-GenBench's (docs/results.md, 'Evaluation').
 
 An interrupted call goes on where it stopped.
 """

@@ -13,7 +13,7 @@ What:     gives the formula of each test crystal to ``jaxcrys.sampling.predict``
           predictions are relaxed as well, and ordered by their energy.
 Data:     RUN is a run of orbit (``jaxcrys join``), or one of a recipe of geometry beside
           --templates-from; with --drawn 0 the templates are only those of the training set.
-Expected: see README, 'Structure prediction from the formula alone'.
+Expected: see docs/results.md, 'Structure prediction from the formula alone'.
 
 An interrupted call goes on where it stopped.
 """

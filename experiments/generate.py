@@ -9,8 +9,8 @@ Time:     on one CPU core with other work beside it, compiling and the table inc
           for 1,000 crystals of orbit trained on mix_20, 91 s of symmcd, 312 s of diffcsp_pp.
           Never run on a GPU or a TPU.
 Expected: of 5,000 of that orbit 99.7 % have no distance under 0.5 Å, 96.4 % of those different from
-          each other are new, and spglib finds the group asked for at 0.001 Å in 99.0 % (README,
-          'Crystals from nothing').
+          each other are new, and spglib finds the group asked for at 0.001 Å in 99.0 %
+          (docs/results.md, 'Crystals from nothing').
 
 Sample i is a function of (seed, i) and of what was asked, on any hardware up to rounding. An
 interrupted call goes on where it stopped.

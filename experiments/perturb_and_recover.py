@@ -8,7 +8,7 @@ What:     free coordinates of known crystals are moved by Gaussian noise of so m
           and by the energy. Only crystals with free coordinates are taken.
 Data:     TEST is a prepared dataset.
 Time:     about a second a crystal on two CPU cores.
-Expected: see README, 'Relaxation'.
+Expected: see docs/results.md, 'Relaxation'.
 """
 
 import argparse

@@ -10,7 +10,8 @@ Data:     RUN is a run of orbit (``jaxcrys join``) or a released model; without 
 Time:     not measured.
 Expected: for formulas of binary and ternary test crystals of MP-20, by orbit trained on mix_20, the
           true crystal is matched by the first structure in 59.7 ± 1.6 %, by one of five in 81.3 and
-          by one of twenty in 88.2 % (README, 'Structure prediction from the formula alone').
+          by one of twenty in 88.2 % (docs/results.md, 'Structure prediction from the formula
+          alone').
 
 An interrupted call goes on where it stopped.
 """

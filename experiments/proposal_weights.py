@@ -8,7 +8,7 @@ What:     proposes templates for the formulas of validation crystals (``sampling
           the true template is among the first 1, 5 and 20: by the fitted score, cross-validated in
           five folds, by the likelihood alone, and by the similarity of the elements alone.
 Data:     RUN is a run of orbit or wyformer; DATASET was not trained on.
-Expected: see README, 'Structure prediction from the formula alone'.
+Expected: see docs/results.md, 'Structure prediction from the formula alone'.
 """
 
 import argparse

@@ -10,7 +10,7 @@ Time:     on one CPU core with other work beside it 1.3 s a crystal of orbit, 4.
           Never run on a GPU or a TPU.
 Expected: of 1,000 crystals of orbit trained on mix_20, 93.8 % converge in 500 steps, 9 in the
           median, and the median energy above a hull of mix_20 falls from 0.37 to 0.14 eV/atom
-          (README, 'Relaxation').
+          (docs/results.md, 'Relaxation').
 
 An interrupted call goes on where it stopped.
 """
