@@ -39,6 +39,8 @@ nb_execution_mode = "cache" if os.environ.get("JAXCRYS_EXECUTE_NOTEBOOKS") == "1
 nb_execution_timeout = 1800
 nb_execution_raise_on_error = True
 
+# Plain words in docstrings of data, such as shape, are attributes of several classes.
+suppress_warnings = ["ref.python"]
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
