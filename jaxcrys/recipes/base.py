@@ -294,6 +294,9 @@ _MODULES = {
 }
 
 
+_REGISTERED: dict[str, Recipe] = {}
+
+
 def recipe_names(*, completes: bool | None = None, samples: bool | None = None) -> tuple[str, ...]:
     """Names that :func:`get_recipe` knows: all, or those with or without one of the samplers.
 
@@ -310,7 +313,28 @@ def recipe_names(*, completes: bool | None = None, samples: bool | None = None) 
             recipe.sample is not None,
         )
 
-    return tuple(name for name in _MODULES if wanted(get_recipe(name)))
+    return tuple(name for name in (*_MODULES, *_REGISTERED) if wanted(get_recipe(name)))
+
+
+def register_recipe(name: str, recipe: Recipe) -> None:
+    """Make a recipe of your own known by a name, in this process.
+
+    Training, sampling and the runs on disk speak of recipes by name: register it before such a run
+    is made or loaded.
+
+    Raises:
+        InputError: if the name is taken. Programs are compiled for a name once, so it never changes
+            its meaning.
+
+    Example:
+        >>> register_recipe("orbit", get_recipe("orbit"))
+        Traceback (most recent call last):
+        ...
+        jaxcrys.core.errors.InputError: recipe: there is an 'orbit' already; choose another name
+    """
+    if name in (*_MODULES, *_REGISTERED):
+        raise InputError("recipe", f"there is an {name!r} already", "choose another name")
+    _REGISTERED[name] = recipe
 
 
 def get_recipe(name: str) -> Recipe:
@@ -319,6 +343,11 @@ def get_recipe(name: str) -> Recipe:
     Raises:
         InputError: if there is none of that name.
     """
+    if name in _REGISTERED:
+        return _REGISTERED[name]
     if name not in _MODULES:
-        raise InputError("recipe", f"there is no {name!r}", f"known: {', '.join(_MODULES)}")
+        known = ", ".join((*_MODULES, *_REGISTERED))
+        raise InputError(
+            "recipe", f"there is no {name!r}", f"known: {known}; register_recipe adds others"
+        )
     return importlib.import_module(_MODULES[name]).RECIPE
