@@ -4,13 +4,17 @@ import runpy
 import tempfile
 from pathlib import Path
 
+import jax
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import spglib
 
-from jaxcrys.crystal.convert import cell_and_labels, to_structure
+from jaxcrys.core.pytree import take
+from jaxcrys.crystal.convert import cell_and_labels, detect_group, to_structure
+from jaxcrys.crystal.expand import atomic_length
+from jaxcrys.parallel.mesh import data_mesh
 from jaxcrys.symmetry import maximal_subgroups
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
@@ -73,12 +77,24 @@ def fits_the_distances_of_rutile(variables, printed):
     np.testing.assert_allclose(variables["last"], 0.9, atol=0.03)
 
 
+def learns_with_a_recipe_of_its_own(variables, printed):
+    real, sets = variables["volumes"], variables["sets"]
+    error = {
+        name: np.median(np.abs(np.log(np.asarray(atomic_length(drawn)) ** 3 / real)))
+        for name, drawn in sets.items()
+    }
+    assert error["trained"] < 0.3 < error["untrained"]
+    assert printed.count("groups kept: True") == 2
+    assert detect_group(take(sets["trained"], 0), 0.001) == variables["held"].group[0]
+
+
 CHECKS = {
     "01_space_groups_and_wyckoff": ends_with_a_subgroup,
     "02_asymmetric_unit": comes_back_from_its_cif,
     "03_train_a_generator": draws_what_it_was_trained_for,
     "04_generate_and_relax": relaxes_and_ranks_alloys,
     "05_predict_a_structure": predicts_a_perovskite,
+    "07_a_new_recipe": learns_with_a_recipe_of_its_own,
     "06_layers_in_your_own_code": fits_the_distances_of_rutile,
 }
 
@@ -96,6 +112,9 @@ CASES = [
 def test_notebook_runs(notebook, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("jaxcrys.recipes.base._REGISTERED", {})
+    one = data_mesh(jax.devices()[:1])  # as on a user's machine; eight of them are slow
+    monkeypatch.setattr("jaxcrys.training.loop.data_mesh", lambda devices: one)
     monkeypatch.setenv("JAXCRYS_POTENTIAL", "none.nqx")  # nothing is fetched
     matplotlib.use("Agg")
     plt.close("all")

@@ -3,6 +3,12 @@
 A recipe is a module with a frozen ``Config`` and the functions that :class:`Recipe` documents.
 """
 
-from jaxcrys.recipes.base import Recipe, get_recipe, known_recipes, recipe_names
+from jaxcrys.recipes.base import (
+    Recipe,
+    get_recipe,
+    known_recipes,
+    recipe_names,
+    register_recipe,
+)
 
-__all__ = ["Recipe", "get_recipe", "known_recipes", "recipe_names"]
+__all__ = ["Recipe", "get_recipe", "known_recipes", "recipe_names", "register_recipe"]

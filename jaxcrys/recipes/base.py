@@ -322,8 +322,12 @@ _MODULES = {
 }
 
 
+_REGISTERED: dict[str, Recipe] = {}
+"""Added in this process by :func:`register_recipe`."""
+
+
 def recipe_names(*, completes: bool | None = None, samples: bool | None = None) -> tuple[str, ...]:
-    """Names of the recipes of jaxcrys itself: all, or those with or without one of the samplers.
+    """Names of recipes, without those of other packages: all, or those that have a sampler or not.
 
     Example:
         >>> recipe_names()
@@ -338,18 +342,39 @@ def recipe_names(*, completes: bool | None = None, samples: bool | None = None) 
             recipe.sample is not None,
         )
 
-    return tuple(name for name in _MODULES if wanted(get_recipe(name)))
+    return tuple(name for name in (*_MODULES, *_REGISTERED) if wanted(get_recipe(name)))
+
+
+def register_recipe(name: str, recipe: Recipe) -> None:
+    """Make a recipe of your own known by a name, in this process; packages have entry points.
+
+    Training, sampling and the runs on disk speak of recipes by name: register it before such a run
+    is made or loaded.
+
+    Raises:
+        InputError: if the name is taken. Programs are compiled for a name once, so it never changes
+            its meaning.
+
+    Example:
+        >>> register_recipe("orbit", get_recipe("orbit"))
+        Traceback (most recent call last):
+        ...
+        jaxcrys.core.errors.InputError: recipe: there is an 'orbit' already; choose another name
+    """
+    if name in (*_MODULES, *_REGISTERED):
+        raise InputError("recipe", f"there is an {name!r} already", "choose another name")
+    _REGISTERED[name] = recipe
 
 
 def known_recipes() -> tuple[str, ...]:
-    """Names that :func:`get_recipe` knows: those of jaxcrys, then those of other packages.
+    """Names that :func:`get_recipe` knows: of jaxcrys, of this process, of other packages.
 
     Example:
         >>> known_recipes()[:2]
         ('diffcsp_pp', 'orbit')
     """
-    others = plugins.plugin_names(plugins.RECIPES)
-    return (*_MODULES, *(name for name in others if name not in _MODULES))
+    own = (*_MODULES, *_REGISTERED)
+    return (*own, *(name for name in plugins.plugin_names(plugins.RECIPES) if name not in own))
 
 
 def get_recipe(name: str) -> Recipe:
@@ -358,8 +383,11 @@ def get_recipe(name: str) -> Recipe:
     Raises:
         InputError: if there is none of that name, or another package's cannot be loaded.
     """
+    if name in _REGISTERED:
+        return _REGISTERED[name]
     if name in _MODULES:
         return importlib.import_module(_MODULES[name]).RECIPE
     if plugins.has_plugin(plugins.RECIPES, name):
         return plugins.load_plugin(plugins.RECIPES, name, Recipe)
-    raise InputError("recipe", f"there is no {name!r}", f"known: {', '.join(known_recipes())}")
+    known = f"known: {', '.join(known_recipes())}; register_recipe adds others"
+    raise InputError("recipe", f"there is no {name!r}", known)
