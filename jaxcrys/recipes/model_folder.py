@@ -16,9 +16,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from jaxcrys.core.array_file import read_arrays
+from jaxcrys.core.array_file import MOST_BYTES, read_arrays
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path
+from jaxcrys.core.untrusted import bound, too_much
 from jaxcrys.crystal.storage import from_arrays
 from jaxcrys.recipes.model import Model
 from jaxcrys.recipes.portable import describe_model, named_arrays, read_description, read_model
@@ -69,6 +70,8 @@ def load_model_folder(folder: Path) -> Model:
     """
     try:
         described = read_description((folder / CONFIG).read_bytes(), folder / CONFIG)
+        if (folder / WEIGHTS).stat().st_size > bound(MOST_BYTES):
+            raise too_much(folder / WEIGHTS, f"has more than {bound(MOST_BYTES)} bytes")
         arrays = load((folder / WEIGHTS).read_bytes())
     except (OSError, SafetensorError) as error:
         raise InputError(str(folder), f"is not a readable model ({error})") from error
