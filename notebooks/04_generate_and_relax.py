@@ -61,9 +61,9 @@ pd.DataFrame(rows)[["formula", "group", "wyckoff", "shortest_distance", "density
 # %% [markdown]
 # ## A potential
 #
-# Nequix-MP-1 is a neural network that was trained on the energies and forces of millions of density
-# functional calculations. Its weights are fetched once (3 MB). `JAXCRYS_POTENTIAL` may name a file
-# of weights instead.
+# Nequix-MP-1 is a neural network that was trained on the energies and forces of more than a million
+# density functional calculations. Its weights are fetched once (3 MB). `JAXCRYS_POTENTIAL` may name
+# a file of weights instead.
 
 # %%
 try:
@@ -163,5 +163,8 @@ best[["formula", "asked", "found", "wyckoff", "formation", "above_hull"]].head(8
 # ## Look
 
 # %%
-different = best.drop_duplicates(["formula", "found"]).index[:3]
-show(*(take(relaxed, int(i)) for i in different))
+different = best.drop_duplicates(["formula", "found"])[:3]
+show(
+    *(take(relaxed, int(i)) for i in different.index),
+    titles=list(different.formula + ", " + different.found),
+)
