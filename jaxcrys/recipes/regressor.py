@@ -83,7 +83,8 @@ def init(key: Key[jax.Array, ""], config: Config) -> Params:
     """Parameters of all members, one after another along the first axis of each array."""
     one = jnp.ones((1, 1), jnp.int32)
     crystal = Crystal(one[0], one, one, jnp.zeros((1, 1, 3)), jnp.zeros((1, 6)))
-    size = {"channels": config.network.channels, "properties": len(config.targets)}
+    properties = max(1, len(config.targets))  # a preset, which names none yet, can be built too
+    size = {"channels": config.network.channels, "properties": properties}
 
     def member(key: jax.Array) -> Params:
         first, second = jax.random.split(key)

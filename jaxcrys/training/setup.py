@@ -29,7 +29,8 @@ def check_recipe(recipe: str, settings: Any, columns: Columns) -> None:
     if not columns and get_recipe(recipe).makes == "numbers":
         raise InputError("--properties", f"names nothing for {recipe} to learn", "name a column")
     if columns and get_recipe(recipe).condition is None:
-        able = [name for name in recipe_names() if get_recipe(name).condition is not None]
+        recipes = {name: get_recipe(name) for name in recipe_names() if name != recipe}
+        able = [name for name, one in recipes.items() if one.condition and one.makes != "numbers"]
         raise InputError(
             "properties", f"{recipe} cannot draw crystals for them", f"use {' or '.join(able)}"
         )
