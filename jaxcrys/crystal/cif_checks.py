@@ -45,7 +45,7 @@ def check_block(block: "Block") -> None:
     """Reject a block of which something would have to be guessed.
 
     Raises:
-        Rejection: ``unreadable``, ``unknown_element`` or ``incomplete``.
+        Rejection: ``unreadable``, ``not_finite``, ``unknown_element`` or ``incomplete``.
     """
     for name in PARAMETERS:
         _check_numbers(f"_cell_{name}", block.find_values(f"_cell_{name}"))
@@ -158,6 +158,8 @@ def _check_numbers(tag: str, values: Iterable[str]) -> None:
     from gemmi import cif
 
     for value in values:
+        if value.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+            raise Rejection("not_finite", f"{tag} is {value}")
         if not np.isfinite(cif.as_number(value)):
             raise Rejection("unreadable", f"{tag} has {value}, which is no number")
 

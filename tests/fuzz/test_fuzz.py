@@ -1,6 +1,6 @@
 """A few inputs for every reader; ``python -m benchmarks.fuzz`` tries many.
 
-Inputs that were read wrongly once are kept below, and tried every time.
+What was read wrongly once has a test of its own, beside those of its reader.
 """
 
 import pytest
