@@ -2,7 +2,8 @@
 
 Ordinary texts (one structure, its operations listed, full occupancies) are read by gemmi under
 pymatgen's rules: coordinates close to 1/3 and 2/3 are set to them, and images of a site closer
-than 1e-4 are one atom. Everything else is handed to pymatgen itself.
+than 1e-4 are one atom. Everything else is handed to pymatgen itself, unless it would have to guess
+(``cif_checks``).
 """
 
 import re
@@ -12,8 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxcrys.core.typing import Bool, Float, Int
-from jaxcrys.core.untrusted import bound
 from jaxcrys.crystal.cif import ITEM_PREFIX
+from jaxcrys.crystal.cif_checks import (
+    COORDINATES,
+    PARAMETERS,
+    are_operations,
+    check_block,
+    check_size,
+    listed_operations,
+    names_a_group,
+)
 from jaxcrys.crystal.convert import raw_from_structure
 from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.rejection import Rejection
@@ -23,9 +32,6 @@ from jaxcrys.geometry.periodic import wrap
 if TYPE_CHECKING:
     from gemmi.cif import Block
 
-_PARAMETERS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
-_OPERATIONS = ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz")
-_COORDINATES = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 _UNUSUAL = ("_atom_site_attached_hydrogens", "_atom_site_moment", "_space_group_symop_magn")
 _SYMBOL = re.compile(r"([A-Z][a-z]?)(?:\d*[+-]?|[+-]\d)")
 _LABEL = re.compile(r"([A-Z][a-z]?)\d*")
@@ -34,12 +40,6 @@ _IDEAL = (1 / 3, 2 / 3)
 _IDEAL_TOLERANCE = 1e-4
 _SITE_TOLERANCE = 1e-4
 _PAIRS_AT_ONCE = 2**20
-
-MOST_OPERATIONS = 2 * 192
-"""Of a CIF: a conventional cell has 192 at most; some files list them under two names."""
-
-MOST_SITES = 20_000
-"""Of a CIF; their images are counted later, and bounded by the caller."""
 
 
 def read_cif(text: str) -> RawCell:
@@ -62,8 +62,8 @@ def read_cif(text: str) -> RawCell:
     """
     try:
         blocks = _structure_blocks(text)
-    except ValueError:
-        return _read_with_pymatgen(text)
+    except ValueError as error:
+        raise Rejection("unreadable", f"is not a CIF ({error})") from error
     if not blocks:
         raise Rejection("no_atoms", "the CIF has no atom sites")
     if len(blocks) > 1:
@@ -71,7 +71,7 @@ def read_cif(text: str) -> RawCell:
             "several_structures", f"the CIF holds {len(blocks)} structures", "give one at a time"
         )
     plain = _read_plain(blocks[0])
-    return _read_with_pymatgen(text) if plain is None else plain
+    return _read_with_pymatgen(blocks[0]) if plain is None else plain
 
 
 def split_cif(text: str) -> list[str]:
@@ -121,16 +121,17 @@ def _structure_blocks(text: str) -> "list[Block]":
     from gemmi import cif
 
     document = cif.read_string(text, check_level=0)  # several blocks may have the same name
-    return [block for block in document if block.find_values(_COORDINATES[0])]
+    return [block for block in document if block.find_values(COORDINATES[0])]
 
 
 def _read_plain(block: "Block") -> RawCell | None:
     """The cell of an ordinary block; None if anything about it is unusual."""
+    check_size(block)
     if any(block.find_mmcif_category(tag) for tag in _UNUSUAL):
         return None
-    parameters = np.array([_value(block, f"_cell_{name}") for name in _PARAMETERS])
-    coordinates = [_values(block, tag) for tag in _COORDINATES]
-    occupancies = _values(block, "_atom_site_occupancy")
+    parameters = np.array([_value(block, f"_cell_{name}") for name in PARAMETERS])
+    coordinates = [_values(block, tag) for tag in COORDINATES]
+    occupancies = _occupancies(block)
     numbers, operations = _numbers(block), _operations(block)
     known = (
         numbers is not None
@@ -142,8 +143,6 @@ def _read_plain(block: "Block") -> RawCell | None:
     )
     if not known:
         return None
-    if len(numbers) > bound(MOST_SITES):
-        raise Rejection("too_many_atoms", f"{len(numbers)} sites, more than {bound(MOST_SITES)}")
     with np.errstate(invalid="ignore"):
         lattice = np.asarray(matrix_from_parameters(parameters))
     possible = (parameters > 0).all() and (parameters[3:] < 180).all()
@@ -157,6 +156,14 @@ def _values(block: "Block", tag: str) -> list[float]:
     from gemmi import cif
 
     return [cif.as_number(value) for value in block.find_values(tag)]
+
+
+def _occupancies(block: "Block") -> list[float]:
+    """Of the sites; those that are not given are 1, as the dictionary of CIF has it."""
+    from gemmi import cif
+
+    values = block.find_values("_atom_site_occupancy")
+    return [1.0 if cif.is_null(value) else cif.as_number(value) for value in values]
 
 
 def _value(block: "Block", tag: str) -> float:
@@ -185,9 +192,7 @@ def _operations(block: "Block") -> tuple[np.ndarray, np.ndarray] | None:
     """Rotations and translations of the listed operations."""
     import gemmi
 
-    texts = [gemmi.cif.as_string(text) for tag in _OPERATIONS for text in block.find_values(tag)]
-    if len(texts) > bound(MOST_OPERATIONS):
-        raise Rejection("unreadable", f"lists {len(texts)} operations; no group has more than 192")
+    texts = listed_operations(block)
     try:
         operations = [gemmi.Op(text) for text in texts if _OPERATION.fullmatch(text)]
     except RuntimeError:
@@ -195,6 +200,8 @@ def _operations(block: "Block") -> tuple[np.ndarray, np.ndarray] | None:
     if not texts or len(operations) < len(texts):
         return None
     rotations = np.array([operation.rot for operation in operations]) / gemmi.Op.DEN
+    if not are_operations(rotations):
+        return None
     return rotations, np.array([operation.tran for operation in operations]) / gemmi.Op.DEN
 
 
@@ -227,20 +234,22 @@ def _first_of_equal(images: Float[np.ndarray, "n o 3"]) -> Bool[np.ndarray, "n o
     return same.argmax(-1) == np.arange(images.shape[1])
 
 
-def _read_with_pymatgen(text: str) -> RawCell:
+def _read_with_pymatgen(block: "Block") -> RawCell:
+    from gemmi import cif
     from pymatgen.io.cif import CifParser
 
+    check_block(block)
+    document = cif.Document()
+    document.add_copied_block(block)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pymatgen remarks on each correction that it makes
-            structures = CifParser.from_str(text).parse_structures(primitive=False)
+            parser = CifParser.from_str(document.as_string())
+            structures = parser.parse_structures(primitive=False)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise Rejection("unreadable", f"is not a CIF that pymatgen can read ({reason})") from error
-    if len(structures) > 1:
-        raise Rejection(
-            "several_structures",
-            f"the CIF holds {len(structures)} structures",
-            "give one at a time",
-        )
+    remarks: list[str] = getattr(parser, "warnings")  # noqa: B009
+    if names_a_group(block) and any("Defaulting to P1" in remark for remark in remarks):
+        raise Rejection("unreadable", "has a symmetry that pymatgen does not know")
     return raw_from_structure(structures[0])

@@ -19,6 +19,10 @@ THINNEST_CELL = 0.1
 """Bounds on lattices in Å, beyond any crystal: far outside them symmetry engines loop or crash."""
 
 
+FARTHEST = 1e6
+"""Cells from the origin; much farther away a number does not tell where in its cell an atom is."""
+
+
 class RawCell(NamedTuple):
     """A periodic cell: lattice rows in Å, fractional coordinates, atomic numbers."""
 
@@ -61,6 +65,8 @@ def check_cell(
         raise Rejection("no_atoms", "the cell is empty")
     if not (np.isfinite(lattice).all() and np.isfinite(frac).all()):
         raise Rejection("not_finite", "the lattice or a coordinate is NaN or infinite")
+    if np.abs(frac).max() > FARTHEST:
+        raise Rejection("not_finite", f"a coordinate is farther away than {FARTHEST:.0f} cells")
     if not ((numbers >= 1) & (numbers <= MAX_SPECIES)).all():
         raise Rejection("unknown_element", f"atomic numbers must be 1 to 118, got {set(numbers)}")
     if len(numbers) > max_atoms:

@@ -7,7 +7,7 @@ REASONS = {
     "too_large": "the text is longer than any crystal needs",
     "several_structures": "a text holds more than one structure",
     "no_atoms": "there are no atoms",
-    "not_finite": "a coordinate or lattice entry is NaN or infinite",
+    "not_finite": "a coordinate or lattice entry is NaN, infinite or beyond all bounds",
     "bad_lattice": "the lattice vectors span no volume, or are too short or too long",
     "unknown_element": "a species is not one of the elements 1 to 118",
     "disordered": "a site is partly occupied or shared by several elements",

@@ -1,10 +1,12 @@
 """Turn the content of a raw record into a cell; runs in worker processes."""
 
 import io
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+from jaxcrys.core.elements import SYMBOLS
 from jaxcrys.crystal.cif_reader import read_cif
 from jaxcrys.crystal.convert import raw_from_atoms, raw_from_structure
 from jaxcrys.crystal.raw import RawCell
@@ -45,10 +47,22 @@ def parse(kind: str, content: Any) -> RawCell:
 def _parse_poscar(text: str) -> RawCell:
     from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar
 
+    # Velocities and what else follows stand behind an empty line.
+    lines = re.split(r"\n\s*\n", text.rstrip())[0].split("\n")
     with warnings.catch_warnings():
         # Without element symbols pymatgen makes them up and warns.
-        warnings.simplefilter("error", BadPoscarWarning)
-        return raw_from_structure(Poscar.from_str(text).structure)
+        warnings.filterwarnings("error", "Elements in POSCAR", BadPoscarWarning)
+        structure = Poscar.from_str("\n".join(lines)).structure
+    cell = raw_from_structure(structure)
+    atoms = len(cell.numbers)
+    # It leaves out lines that are too many, and names of elements behind the coordinates.
+    if not re.match(r"\s*[dck]", lines[-1 - atoms], re.IGNORECASE):
+        raise Rejection("unreadable", f"has other lines than those of {atoms} atoms")
+    for line, number in zip(lines[-atoms:], cell.numbers, strict=True):
+        words = line.split()
+        if len(words) == 4 and words[3] in SYMBOLS[1:] and words[3] != SYMBOLS[number]:
+            raise Rejection("unreadable", f"names an atom {SYMBOLS[number]} and {words[3]}")
+    return cell
 
 
 def _parse_extxyz(text: str) -> RawCell:

@@ -150,7 +150,6 @@ OCCUPIED = TYPED + "_atom_site_occupancy\n"
         (f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 1.0\n", [6]),
         (f"data_a{HEAD}_symmetry_Int_Tables_number 1\n{SITES}C1 0 0 0\n", [6]),
         (f"data_a{HEAD}_space_group_name_H-M_alt 'P 3'\n{SITES}C1 0.2 0.1 0\n", [6, 6, 6]),
-        (f"data_a{TRIGONAL}{SITES}Wat1 0 0 0\n", None),
         (f"data_global\n_audit x\ndata_a{IDENTITY}{SITES}C1 0 0 0\n", [6]),
         (f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 0.5\nC2 C 0 0 0 0.5\n", [6]),
     ],
@@ -158,8 +157,13 @@ OCCUPIED = TYPED + "_atom_site_occupancy\n"
 def test_texts_as_people_write_them(text, numbers):
     found = read_cif(text)
     assert_same(found, pymatgen_cell(text))
-    if numbers is not None:
-        assert sorted(found.numbers.tolist()) == numbers
+    assert sorted(found.numbers.tolist()) == numbers
+
+
+def test_occupancies_that_are_not_given_are_1():
+    """By the dictionary of CIF; pymatgen takes ``.`` for 0, and leaves the site out."""
+    text = f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 .\nN1 N 0 0 0.5 ?\nO1 O 0 0 0.25 1\n"
+    assert sorted(read_cif(text).numbers.tolist()) == [6, 7, 8]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +181,27 @@ def test_texts_as_people_write_them(text, numbers):
         (f"data_a{IDENTITY}{OCCUPIED}Fe Fe 0 0 0 0.5\nNi Ni 0 0 0 0.5\n", "disordered"),
         (f"data_a{IDENTITY}{OCCUPIED}Fe Fe 0 0 0 1.5\n", "unreadable"),
         (f"data_a{IDENTITY}{SITES}X1 0 0 0\n", "unknown_element"),
+        # What pymatgen would guess, or leave out.
+        (f"data_a{TRIGONAL}{SITES}Wat1 0 0 0\n", "incomplete"),
+        (f"data_a{IDENTITY}{TYPED}C1 C 0 0 0\nQ1 -z 0 0 0.5\n", "unknown_element"),
+        (f"data_a{IDENTITY}{TYPED}C1 C 0 0 0\nB1 Bq 0 0 0.5\n", "unknown_element"),
+        (f"data_a{IDENTITY}{SITES}C1 . 0 0\n", "unreadable"),
+        (f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 one\n", "unreadable"),
+        (f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 -1\n", "unreadable"),
+        (f"data_a{IDENTITY.replace('x, y, z', 'x, y, zq')}{SITES}C1 0 0 0\n", "unreadable"),
+        (f"data_a{IDENTITY.replace('x, y, z', 'x, 2y, z')}{SITES}C1 0 0 0\n", "unreadable"),
+        (f"data_a{IDENTITY.replace('x, y, z', 'x, x, z')}{SITES}C1 0 0 0\n", "unreadable"),
+        (f"data_a{HEAD}_space_group_name_H-M_alt 'P 7'\n{SITES}C1 0 0 0\n", "unreadable"),
+        (
+            f"data_a{HEAD}_space_group_name_H-M_alt 'P 3'\n_space_group_IT_number 5\n"
+            f"{SITES}C1 0.2 0.1 0\n",
+            "unreadable",
+        ),
+        (
+            f"data_a{TRIGONAL}_space_group_symop_operation_xyz x,y,z\n{SITES}C1 0.2 0.1 0\n",
+            "unreadable",
+        ),
+        (f"data_a b{IDENTITY}{SITES}C1 0 0 0\n", "unreadable"),
         (
             f"data_a{IDENTITY}{SITES}C1 0 0 0\ndata_b{IDENTITY}{SITES}C1 0 0 0\n",
             "several_structures",

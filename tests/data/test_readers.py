@@ -125,6 +125,13 @@ def test_pymatgen_json(tmp_path):
     assert properties["gap"] == "5.0"
 
 
+@pytest.mark.parametrize("behind", ["", "\n", "\n\n0 0 0\n0 0 0\n", "\n \nlattice velocities\n"])
+@pytest.mark.parametrize("mode", ["direct", "Cartesian", "Selective\nDirect"])
+def test_what_may_follow_the_atoms_of_a_poscar(behind, mode):
+    text = f"x\n1\n4 0 0\n0 4 0\n0 0 4\nPo\n1\n{mode}\n0 0 0 T T T{behind}"
+    assert parse("poscar", text).numbers.tolist() == [84]
+
+
 def test_real_archive(shared_data):
     records = list(read_records(shared_data / "samples" / "mattergen_paper_cifs.zip"))
     assert len(records) > 30
@@ -179,6 +186,8 @@ def test_missing_files_are_named(tmp_path):
     ("kind", "content", "code"),
     [
         ("poscar", "no poscar", "unreadable"),
+        ("poscar", "x\n1\n4 0 0\n0 4 0\n0 0 4\nT\n1\ndirect\n0 0 0 Ti\n", "unreadable"),
+        ("poscar", "x\n1\n4 0 0\n0 4 0\n0 0 4\nPo\n1\ndirect\n0 0 0\n.5 0 0\n", "unreadable"),
         ("poscar", "x\n1\n4 0 0\n0 4 0\n0 0 4\n1\ndirect\n0 0 0\n", "unreadable"),
         ("extxyz", "1\nno lattice\nH 0 0 0\n", "bad_lattice"),
         ("extxyz", "1\nLattice='1 0'\nH 0 0 0\n", "unreadable"),
