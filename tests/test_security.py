@@ -29,6 +29,7 @@ NEED_NO_PICKLE = {"load", "NpzFile", "savez", "savez_compressed", "save"}
 ALLOWED = {
     ("recipes/base.py", "importlib.import_module"): "modules of a table in the same file",
     ("cli/main.py", "importlib.import_module"): "modules of the table of commands",
+    ("cli/completion.py", "importlib.import_module"): "modules of the table of commands",
     ("__init__.py", "importlib.import_module"): "modules of a table in the same file",
     ("potentials/library.py", "importlib.import_module"): "the module that the user names",
 }

@@ -152,7 +152,7 @@ def trained(written, tmp_path, monkeypatch):
     runs = []
 
     class Counted(type(base)):
-        def run(self):
+        def run(self, console):
             runs.append(self.training.steps)
             if self.training.steps == 13:
                 raise TrainingFailed("loss is not finite")

@@ -105,7 +105,9 @@ def damage(file, how):
 def test_damaged_checkpoints_are_noticed_and_the_one_before_is_used(unbroken, tmp_path, how, item):
     folder = shutil.copytree(unbroken, tmp_path / "run")
     newest = folder / "checkpoints" / str(CONFIG.steps)
-    files = [path for path in (newest / item).rglob("*") if path.is_file()]
+    files = list(
+        (newest / item).rglob("d/*")
+    )  # of the arrays; what describes them is not always read
     damage(max(files, key=lambda path: path.stat().st_size), how)
     if item == "ema":
         with pytest.raises(InputError, match=f"checkpoints/{CONFIG.steps}: "):
