@@ -99,7 +99,7 @@ CHECKS = {
 }
 
 
-SLOW = ("03_train_a_generator",)
+SLOW = ("03_train_a_generator", "04_generate_and_relax", "07_a_new_recipe")
 """Those that take long on the many devices of the tests."""
 
 CASES = [

@@ -13,10 +13,11 @@ from jaxcrys.crystal.expand import num_atoms
 from jaxcrys.crystal.primitive import num_primitive_atoms
 
 TRAINING = (
-    "--preset", "tiny", "--steps", "60", "--batch-size", "16", "--checkpoint-every", "30",
-    "--log-every", "30", "--max-shapes", "1", "--warmup-steps", "5",
+    "--preset", "tiny", "--steps", "50", "--batch-size", "16", "--checkpoint-every", "25",
+    "--log-every", "25", "--max-shapes", "1", "--warmup-steps", "5",
 )  # fmt: skip
-SMALL = {"members": 2, "network": {"layers": 1, "channels": 16, "heads": 2, "neighbours": 12}}
+NETWORK = {"layers": 1, "channels": 16, "heads": 2, "neighbours": 8, "radial": 4, "reach": 1}
+SMALL = {"members": 2, "network": NETWORK}
 
 
 @pytest.fixture(scope="module")

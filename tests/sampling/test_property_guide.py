@@ -24,7 +24,9 @@ from jaxcrys.symmetry.subgroups import is_subgroup
 from tests.crystals import random_crystals
 
 ASKED = Request(Wish(max_atoms=10), num=8)
-NETWORK = OrbitNetConfig(layers=1, channels=16, heads=2, radial=6, time_channels=8)
+NETWORK = OrbitNetConfig(
+    layers=1, channels=16, heads=2, radial=4, time_channels=8, neighbours=8, reach=1
+)
 
 
 @pytest.fixture(scope="module")
