@@ -148,6 +148,8 @@ def _number(name: str, species: Mapping[str, Mapping[str, Any]]) -> int:
         raise Rejection("incomplete", f"atoms attached to {name!r} have no positions")
     if symbols[0] not in SYMBOLS[1:]:
         raise Rejection("unknown_element", f"{symbols[0]!r} is not an element")
+    if name in SYMBOLS[1:] and name != symbols[0]:
+        raise Rejection("unreadable", f"calls a site {name!r} that it describes as {symbols[0]}")
     return atomic_number(symbols[0])
 
 

@@ -110,6 +110,7 @@ def species(*symbols, concentration=(1.0,), **more):
         (species("X"), "unknown_element"),
         (species("vacancy"), "unknown_element"),
         (species("Na", attached=["H"], nattached=[1]), "incomplete"),
+        (species("Na", name="K") | {"species_at_sites": ["K"] * 8}, "unreadable"),
         ({"structure_features": ["disorder"]}, "disordered"),
         ({"structure_features": ["assemblies"]}, "disordered"),
         ({"structure_features": ["implicit_atoms"]}, "incomplete"),
