@@ -230,8 +230,13 @@ def load_hull(path: Path | str) -> Hull:
             for entry in stored["entries"]
         ]
         references = {atomic_number(symbol): float(e) for symbol, e in stored["references"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        numbers = [*references.values(), *(energy for _, _, energy in entries)]
+        numbers += [share for _, composition, _ in entries for share in composition.values()]
+        if not np.isfinite(numbers).all():
+            raise ValueError("a number is not finite")
+        source = str(stored["source"])
+    except Exception as error:  # whatever there may be in place of a hull
         raise InputError(
             str(path), f"is not a hull ({error})", "make one: jaxcrys hull DATASET --potential ..."
         ) from error
-    return make_hull(scale, stored["source"], references, entries)
+    return make_hull(scale, source, references, entries)

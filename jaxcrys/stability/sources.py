@@ -135,6 +135,8 @@ def _entry(entry: dict[str, Any]) -> tuple[str, dict[int, float], float]:
     amounts = composition.fractional_composition.get_el_amt_dict()
     shares = {atomic_number(symbol): float(share) for symbol, share in amounts.items()}
     energy = float(entry["energy"]) + float(entry.get("correction") or 0)
+    if not np.isfinite(energy):
+        raise ValueError("an energy is not finite")
     name = entry.get("entry_id") or composition.reduced_formula
     return str(name), shares, energy / composition.num_atoms
 

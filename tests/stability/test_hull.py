@@ -1,5 +1,7 @@
 """Hulls against pymatgen's phase diagrams, and hulls that come from elsewhere."""
 
+import json
+
 import numpy as np
 import pytest
 from monty.serialization import dumpfn
@@ -94,6 +96,25 @@ def test_files_hold_all_of_it(hull, tmp_path):
         load_hull(path)
     with pytest.raises(InputError, match=r"absent\.json"):
         load_hull(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stored: stored.pop("source"),
+        lambda stored: stored["entries"][0].update(formation_energy_per_atom=float("nan")),
+        lambda stored: stored["entries"][0].update(formation_energy_per_atom=10**400),
+        lambda stored: stored["entries"][0].update(composition=[1]),
+        lambda stored: stored.update(references={"Qq": 1.0}),
+    ],
+)
+def test_damaged_files_are_named(hull, tmp_path, change):
+    save_hull(tmp_path / "hull.json", hull)
+    stored = json.loads((tmp_path / "hull.json").read_text(encoding="utf-8"))
+    change(stored)
+    (tmp_path / "hull.json").write_text(json.dumps(stored), encoding="utf-8")
+    with pytest.raises(InputError, match=r"hull\.json: is not a hull"):
+        load_hull(tmp_path / "hull.json")
 
 
 def test_other_energies_are_refused_unless_asked_for(hull):
