@@ -18,7 +18,8 @@ from jaxcrys.cli.main import overview, parse
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 GENERATED = ("_build", "_notebooks", "generated")
-PAGES = [path for path in sorted(DOCS.rglob("*.md")) if not set(path.parts) & set(GENERATED)]
+WRITTEN = [path for path in sorted(DOCS.rglob("*.md")) if not set(path.parts) & set(GENERATED)]
+PAGES = [ROOT / "README.md", *WRITTEN]
 RUN = [path for path in PAGES if path.parent.name in ("how_to", "theory")]
 WITH_PYTHON = [path for path in RUN if "```python" in path.read_text(encoding="utf-8")]
 
@@ -193,11 +194,9 @@ def test_links_resolve(path):
     for target in targets(path):
         page, _, anchor = target.partition("#")
         found = (path.parent / page).resolve() if page else path
-        found = (
-            found
-            if found.suffix in (".md", ".py", ".yaml")
-            else found.with_name(f"{found.name}.md")
-        )
+        whole = found.suffix == ".md" or (found.exists() and not path.is_relative_to(DOCS))
+        if not whole and found.suffix not in (".py", ".yaml"):
+            found = found.with_name(f"{found.name}.md")  # Sphinx knows pages without their ending
         if "*" in page or found in generated():
             continue
         assert found.exists(), f"{name(path)}: {target}"
