@@ -36,7 +36,6 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from jaxcrys import symmetry
 from jaxcrys.core.pytree import take
-from jaxcrys.core.rng import streams
 from jaxcrys.crystal import load_crystals, save_crystals, validate
 from jaxcrys.crystal.convert import to_structure
 from jaxcrys.crystal.expand import atomic_length
@@ -46,7 +45,7 @@ from jaxcrys.nn.backbone import backbone_cost, validate_backbone
 from jaxcrys.nn.orbit_net import OrbitNetConfig
 from jaxcrys.processes import flow
 from jaxcrys.recipes import Recipe, register_recipe
-from jaxcrys.recipes.factors import masks_of, weighted_loss
+from jaxcrys.recipes.factors import masks_of, sum_and_count, weighted_loss
 from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
 from jaxcrys.recipes.library import IN_THE_BOX, load_model
 from jaxcrys.recipes.run_folder import metrics_path
@@ -90,13 +89,10 @@ def fit(config, crystals):
 
 # %%
 def begin(keys, crystals):
-    def one(key):
-        own = streams(key, "free", "lattice")
-        sites = crystals.wyckoff.shape[-1]
-        return jax.random.uniform(own["free"], (sites, 3)), jax.random.normal(own["lattice"], (6,))
-
-    masks = masks_of(crystals)
-    free, lattice = jax.vmap(one)(keys)
+    masks, sites = masks_of(crystals), crystals.wyckoff.shape[-1]
+    keys = jax.vmap(jax.random.split)(keys)
+    free = jax.vmap(lambda key: jax.random.uniform(key, (sites, 3)))(keys[:, 0])
+    lattice = jax.vmap(lambda key: jax.random.normal(key, (6,)))(keys[:, 1])
     return jnp.where(masks.free, free, 0), jnp.where(masks.lattice, lattice, 0)
 
 
@@ -107,8 +103,7 @@ def crystals_at(crystals, free, lattice, config):
 
 def ask(params, crystals, free, lattice, time, *, config, shape):
     now = crystals_at(crystals, free, lattice, config)
-    said = run_backbone(config.network, params, now, lattice, 1000 * time, shape=shape)
-    return said.free, said.lattice
+    return run_backbone(config.network, params, now, lattice, 1000 * time, shape=shape)
 
 
 # %% [markdown]
@@ -121,11 +116,10 @@ def ask(params, crystals, free, lattice, time, *, config, shape):
 
 # %%
 def loss(params, key, crystals, *, config, shape, properties=None, training=False):
-    batch = len(crystals.group)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
-    times = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, 1)))(keys)
+    keys = jax.random.split(key, (len(crystals.group), 2))
+    times = jax.vmap(jax.random.uniform)(keys[:, 0])
     masks = masks_of(crystals)
-    free, lattice = begin(keys, crystals)
+    free, lattice = begin(keys[:, 1], crystals)
     goal = to_standard(crystals, config.mean, config.scale)
     free_way = flow.way(free, crystals.free, masks.free, periodic=True)
     lattice_way = flow.way(lattice, goal, masks.lattice, periodic=False)
@@ -133,11 +127,8 @@ def loss(params, key, crystals, *, config, shape, properties=None, training=Fals
     lattice = flow.point(lattice, lattice_way, times[:, None], periodic=False)
     said = ask(params, crystals, free, lattice, times, config=config, shape=shape)
     metrics = {
-        name: (jnp.where(mask, (one - way) ** 2, 0).sum(), mask.sum().astype(jnp.float32))
-        for name, one, way, mask in (
-            ("free", said[0], free_way, masks.free),
-            ("lattice", said[1], lattice_way, masks.lattice),
-        )
+        "free": sum_and_count((said.free - free_way) ** 2, masks.free),
+        "lattice": sum_and_count((said.lattice - lattice_way) ** 2, masks.lattice),
     }
     return weighted_loss(metrics, {"free": 10.0, "lattice": 1.0}), metrics
 
@@ -150,14 +141,14 @@ def loss(params, key, crystals, *, config, shape, properties=None, training=Fals
 
 # %%
 def sample(params, keys, templates, *, config, shape, target=None):
-    masks, length = masks_of(templates), 1 / config.steps
+    masks, dt = masks_of(templates), 1 / config.steps
 
     def step(state, index):
         free, lattice = state
-        time = jnp.full(len(templates.group), index * length)
-        said = ask(params, templates, free, lattice, time, config=config, shape=shape)
-        free = flow.step(free, said[0], time[:, None, None], length, masks.free, periodic=True)
-        lattice = flow.step(lattice, said[1], time[:, None], length, masks.lattice, periodic=False)
+        t = jnp.full(len(templates.group), index * dt)
+        said = ask(params, templates, free, lattice, t, config=config, shape=shape)
+        free = flow.step(free, said.free, t[:, None, None], dt, masks.free, periodic=True)
+        lattice = flow.step(lattice, said.lattice, t[:, None], dt, masks.lattice, periodic=False)
         return (free, lattice), None
 
     end, _ = jax.lax.scan(step, begin(keys, templates), jnp.arange(config.steps))

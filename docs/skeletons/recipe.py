@@ -21,7 +21,7 @@ from jaxcrys.nn.backbone import (
 from jaxcrys.nn.cspnet import CSPNetConfig
 from jaxcrys.processes import flow
 from jaxcrys.recipes import Recipe
-from jaxcrys.recipes.factors import masks_of, weighted_loss
+from jaxcrys.recipes.factors import masks_of, sum_and_count, weighted_loss
 from jaxcrys.recipes.lattice_scale import fit_scale, from_standard, to_standard
 
 
@@ -73,15 +73,10 @@ def loss(params, key, crystals, *, config, shape, properties=None, training=Fals
     free = jnp.where(masks.free, moved, 0)
     said = velocity(params, crystals, lattice, free, time, config, shape)
     metrics = {
-        "lattice": squared(said.lattice - lattice_way, masks.lattice),
-        "free": squared(said.free - free_way, masks.free),
+        "lattice": sum_and_count((said.lattice - lattice_way) ** 2, masks.lattice),
+        "free": sum_and_count((said.free - free_way) ** 2, masks.free),
     }
     return weighted_loss(metrics, {"lattice": 1.0, "free": 1.0}), metrics
-
-
-def squared(error, mask):
-    """A sum and a count, so that means over batches and devices are exact."""
-    return (jnp.where(mask, error, 0) ** 2).sum(), mask.sum().astype(error.dtype)
 
 
 def sample(params, keys, templates, *, config, shape, target=None):

@@ -29,7 +29,7 @@ class Command:
     def run(self, console: Console) -> None:
         """Write it."""
         script = completion(self.shell)
-        console.tell(script, script=script)
+        console.give(script, script=script)
 
 
 def completion(shell: str) -> str:

@@ -46,6 +46,12 @@ class Console:
         if not self.quiet and not self.as_json:
             print(text, flush=True)
 
+    def give(self, text: str, **values: Any) -> None:
+        """All that a command is for, such as a script: printed also if it shall be quiet."""
+        self.result |= values
+        if not self.as_json:
+            print(text, flush=True)
+
     def fail(self, error: Exception | str) -> None:
         """Say what went wrong."""
         print(f"error: {error}", file=sys.stderr, flush=True)

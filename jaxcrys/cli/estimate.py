@@ -11,6 +11,7 @@ import tyro
 
 from jaxcrys.cli.console import Console
 from jaxcrys.cli.fit import estimate_columns
+from jaxcrys.cli.source import as_set
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import atomic_path, sha256, write_json
 from jaxcrys.core.pytree import take, tree_hash
@@ -37,7 +38,7 @@ class Command:
     """Estimate numbers of crystals, and keep those that most likely have what is wanted.
 
     Attributes:
-        source: a set made by 'jaxcrys generate', 'predict' or 'relax', or a dataset.
+        source: crystals: a generated set, a dataset, or files as 'jaxcrys prepare' reads them.
         out: folder for the same crystals, with the estimates and their spread in table.csv.
         trained: a run made by 'jaxcrys fit'.
         want: ranges or values, such as "band_gap=1:2"; the crystals are then ordered by the
@@ -55,7 +56,13 @@ class Command:
         """Estimate, and write what is kept."""
         model = load_model(self.trained)
         wanted = self._check(model)
-        crystals, rows = load_crystals(self.source), read_rows(self.source)
+        with as_set(self.source, self.out, console.progress) as folder:
+            self._judge(model, folder, wanted, console)
+
+    def _judge(
+        self, model: Model, folder: Path, wanted: dict[str, tuple[float, float]], console: Console
+    ) -> None:
+        crystals, rows = load_crystals(folder), read_rows(folder)
         found = estimate(model, crystals, progress=console.progress)
         columns = {}
         for name, estimated in found.items():
@@ -71,7 +78,7 @@ class Command:
         rows = [first | rows[i] | own for i, own in zip(order, more, strict=True)]
         with atomic_path(self.out) as partial:
             write_report(partial, take(crystals, order), rows)
-            write_json(partial / "run.json", self._record(model))
+            write_json(partial / "run.json", self._record(model, folder))
         self._tell(console, found, order, rows)
 
     def _check(self, model: Model) -> dict[str, tuple[float, float]]:
@@ -80,10 +87,6 @@ class Command:
             raise InputError("--keep", "is a number of the likeliest crystals", "say --want too")
         if self.out.exists():
             raise InputError(str(self.out), "exists", "choose another --out")
-        if not (self.source / CRYSTALS_FILE).exists():
-            raise InputError(
-                str(self.source), "is no set of crystals", "read files first: jaxcrys prepare"
-            )
         names, wanted = targets_of(model), parse_properties(self.want) if self.want else {}
         for name in wanted:
             if name not in names:
@@ -93,10 +96,10 @@ class Command:
                 )  # fmt: skip
         return wanted
 
-    def _record(self, model: Model) -> dict[str, Any]:
+    def _record(self, model: Model, folder: Path) -> dict[str, Any]:
         return {
             "source": str(self.source),
-            "sha256": sha256(self.source / CRYSTALS_FILE),
+            "sha256": sha256(folder / CRYSTALS_FILE),
             "regressor": {"run": self.trained, "sha256": tree_hash(model.params)},
             "want": self.want,
             "keep": self.keep,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -33,7 +34,7 @@ class Command:
 
     source: tyro.conf.Positional[Path]
     files: tyro.conf.Positional[tuple[Path, ...]]
-    cell: str = "conventional"
+    cell: Literal["conventional", "primitive"] = "conventional"
     workers: int | None = None
 
     def run(self, console: Console) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -43,6 +43,7 @@ class Command:
         settings: JSON object of settings of the recipe's sampler to change, for example
             '{"flow": {"steps": 50}}'.
         batch_size: crystals that are drawn at a time, fewer of large cells.
+        strategy: how they are laid over several accelerators; the results are the same.
         requests: YAML or JSON file of several requests, in place of the options below; each with
             the names of these options, and num.
         groups: space groups, such as 14,62,225, or with weights, such as 14=2,62=1.
@@ -83,6 +84,7 @@ class Command:
     clash_steps: int = 0
     settings: str = "{}"
     batch_size: int = 64
+    strategy: Literal["sharded", "pmap"] = "sharded"
     requests: Path | None = None
     groups: str | None = None
     template: str | None = None
@@ -123,6 +125,7 @@ class Command:
             clash_steps=self.clash_steps,
             guide=self.guide(),
             batch_size=self.batch_size,
+            strategy=self.strategy,
             progress=console.progress,
         )
         console.tell(summary(rows))

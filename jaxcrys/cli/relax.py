@@ -1,7 +1,6 @@
 """``jaxcrys relax``."""
 
 import dataclasses
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,13 @@ import numpy as np
 import tyro
 
 from jaxcrys.cli.console import Console
+from jaxcrys.cli.source import as_set
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sha256
 from jaxcrys.core.progress import Progress
+from jaxcrys.core.pytree import take
 from jaxcrys.crystal.storage import CRYSTALS_FILE, load_crystals
 from jaxcrys.data.crystal_set import read_rows
-from jaxcrys.data.prepare import prepare
 from jaxcrys.potentials.host import AnyPotential
 from jaxcrys.potentials.library import corrections_for, load_potential
 from jaxcrys.relaxation.walk import WalkSettings
@@ -164,40 +164,19 @@ def relax_folder(
     model, judge, described = potential_and_judge(
         potential, hull, allow_other_hull=allow_other_hull, corrections=corrections
     )
-    if not (source / CRYSTALS_FILE).exists():
-        return _relax_files(
-            source, out, potential=potential, hull=hull, allow_other_hull=allow_other_hull,
-            corrections=corrections, settings=settings, release=release,
-            trajectories=trajectories, limit=limit, progress=progress,
+    with as_set(source, out, progress) as folder:
+        crystals, rows = load_crystals(folder), read_rows(folder)
+        if limit is not None:
+            crystals, rows = take(crystals, slice(limit)), rows[:limit]
+        kept = [name for name in KEPT if rows and name in rows[0]]
+        return relax_set(
+            model, crystals, out,
+            source=f"{folder} {sha256(folder / CRYSTALS_FILE)} {limit or 'all'}",
+            settings=settings, release=release, trajectories=trajectories,
+            judged=judge.columns, judge=described,
+            more={name: np.array([row[name] for row in rows], object) for name in kept},
+            progress=progress,
         )  # fmt: skip
-    crystals, rows = load_crystals(source), read_rows(source)
-    if limit is not None:
-        crystals = type(crystals)(**{n: v[:limit] for n, v in vars(crystals).items()})
-        rows = rows[:limit]
-    kept = [name for name in KEPT if rows and name in rows[0]]
-    return relax_set(
-        model, crystals, out,
-        source=f"{source} {sha256(source / CRYSTALS_FILE)} {limit or 'all'}",
-        settings=settings, release=release, trajectories=trajectories,
-        judged=judge.columns, judge=described,
-        more={name: np.array([row[name] for row in rows], object) for name in kept},
-        progress=progress,
-    )  # fmt: skip
-
-
-def _relax_files(
-    source: Path, out: Path, *, progress: Progress, **options: Any
-) -> list[dict[str, Any]]:
-    """Read files into a dataset beside ``out`` first; what was rejected is listed in ``out``."""
-    prepared = out.parent / f".{out.name}.prepared"
-    found = prepare([source], out=prepared, progress=progress)
-    rows = relax_folder(prepared, out, progress=progress, **options)
-    if rejected := found.meta["rejected"]:
-        records = "record" if rejected == 1 else "records"
-        progress.say(f"{rejected} {records} could not be used: {out}/rejected.csv")
-        shutil.copyfile(prepared / "rejected.csv", out / "rejected.csv")
-    shutil.rmtree(prepared)
-    return rows
 
 
 def summary(rows: list[dict[str, Any]]) -> str:

@@ -55,7 +55,10 @@ def parse_formula(formula: str) -> dict[int, int]:
             break
         place = found.end()
         if found[1]:
-            stack[-1][atomic_number(found[1])] += int(found[2] or 1)
+            if found[1] not in _NUMBERS:
+                problem = f"there is no element {found[1]!r} in {formula!r}"
+                raise InputError("formula", problem, "write it as BaTiO3 or Ca(OH)2")
+            stack[-1][_NUMBERS[found[1]]] += int(found[2] or 1)
         elif found[3]:
             stack.append(Counter())
         else:

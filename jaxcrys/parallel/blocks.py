@@ -11,7 +11,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.parallel.mesh import data_mesh, shard_batch
 
 
-def in_blocks(function: Callable[..., Any], *trees: Any, size: int) -> Any:
+def in_blocks(function: Callable[..., Any], *trees: Any, size: int, split: bool = True) -> Any:
     """Call a function of batches on ``size`` rows at a time, and join what it returns.
 
     The last block is filled up with copies of the last row, so that one compiled program serves
@@ -22,6 +22,7 @@ def in_blocks(function: Callable[..., Any], *trees: Any, size: int) -> Any:
         function: from batches of ``size`` rows to a pytree with as many.
         trees: pytrees of NumPy arrays with the same number of rows.
         size: rows of a block.
+        split: lay the rows over the devices; what splits them itself is given them as they are.
 
     Returns:
         NumPy arrays.
@@ -31,16 +32,21 @@ def in_blocks(function: Callable[..., Any], *trees: Any, size: int) -> Any:
         array([0, 2, 4, 6, 8])
     """
     count = len(jax.tree.leaves(trees)[0])
-    devices = working_devices()
-    devices = devices[: math.gcd(size, len(devices))]
+    devices = devices_for(size)
     results = []
     for start in range(0, count, size):
         rows = np.minimum(np.arange(start, start + size), count - 1)
         block = take(trees, rows)
-        if len(devices) > 1:
+        if split and len(devices) > 1:
             block = shard_batch(data_mesh(devices), block)
         results.append(jax.device_get(function(*block)))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *results)
+
+
+def devices_for(rows: int) -> tuple[jax.Device, ...]:
+    """As many of the working devices as can share so many rows equally."""
+    devices = working_devices()
+    return tuple(devices[: math.gcd(rows, len(devices))])
 
 
 def working_devices() -> Sequence[jax.Device]:

@@ -94,6 +94,19 @@ def cartesian_changes(
     return vectors / atomic_length(crystals)[:, None, None]
 
 
+def sum_and_count(
+    values: Float[ArrayLike, "*b"], mask: Bool[ArrayLike, "*b"]
+) -> tuple[Float[jax.Array, ""], Float[jax.Array, ""]]:
+    """A mean as a metric: a sum and a count, so that it is exact over batches and devices.
+
+    Example:
+        >>> [x.item() for x in sum_and_count(jnp.array([1.0, 2.0, 9.0]), jnp.arange(3) < 2)]
+        [3.0, 2.0]
+    """
+    values = jnp.where(mask, values, 0)
+    return values.sum(), jnp.asarray(mask).sum().astype(values.dtype)
+
+
 def weighted_loss(metrics: Metrics, weights: Mapping[str, float]) -> Float[jax.Array, ""]:
     """Sum of the means of the parts, each times its weight.
 

@@ -37,6 +37,7 @@ from jaxcrys.recipes.factors import (
     cartesian_changes,
     masks_of,
     mean_over_atoms,
+    sum_and_count,
     weighted_loss,
 )
 from jaxcrys.recipes.flow_model import Answer, Config, State, crystal_of, predict
@@ -134,14 +135,13 @@ def loss(
     free, lattice = _errors(example, said, config)
     masks = masks_of(crystals)
     metrics = {
-        "lattice": (lattice.sum(), masks.lattice.sum().astype(jnp.float32)),
-        "free": (free.sum(), masks.free.sum().astype(jnp.float32)),
+        "lattice": sum_and_count(lattice, masks.lattice),
+        "free": sum_and_count(free, masks.free),
     }
     if config.species == "generated":
         logs = jax.nn.log_softmax(said.species)
         right = jnp.take_along_axis(logs, crystals.species[..., None], -1)[..., 0]
-        count = example.hidden.sum().astype(jnp.float32)
-        metrics["species"] = -jnp.where(example.hidden, right, 0).sum(), count
+        metrics["species"] = sum_and_count(-right, example.hidden)
     weights = {name: getattr(config, f"{name}_weight") for name in metrics}
     return weighted_loss(metrics, weights), metrics
 

@@ -33,7 +33,7 @@ from jaxcrys.processes.site_sequence import Limits, legal_choices, legal_species
 from jaxcrys.recipes import group_prior
 from jaxcrys.recipes.base import Metrics, Params, Recipe
 from jaxcrys.recipes.exact_formula import complete_formula
-from jaxcrys.recipes.factors import in_slots, weighted_loss
+from jaxcrys.recipes.factors import in_slots, sum_and_count, weighted_loss
 from jaxcrys.recipes.group_prior import fit_groups
 from jaxcrys.recipes.properties import (
     Target,
@@ -142,16 +142,12 @@ def loss(
         params, formula, crystals.group, wyckoff, species, config=config, properties=told,
         dropout=jax.random.fold_in(key, batch) if training else None,
     )  # fmt: skip
-    real = (crystals.wyckoff > 0).any(-1)
+    real = (jnp.asarray(crystals.wyckoff) > 0).any(-1)
     known = real & (is_known(formula) | any_known(told))
-    parts = {
-        "groups": (groups, known),
-        "positions": (positions, real),
-        "elements": (elements, real),
-    }
     metrics = {
-        name: (-jnp.where(counts, values, 0).sum(), counts.sum().astype(jnp.float32))
-        for name, (values, counts) in parts.items()
+        "groups": sum_and_count(-groups, known),
+        "positions": sum_and_count(-positions, real),
+        "elements": sum_and_count(-elements, real),
     }
     return weighted_loss(metrics, dict.fromkeys(metrics, 1.0)), metrics
 

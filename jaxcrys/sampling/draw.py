@@ -24,6 +24,7 @@ from jaxcrys.crystal.orbit_graph import GraphShape
 from jaxcrys.crystal.primitive import CellShape
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.blocks import in_blocks
+from jaxcrys.parallel.rows import compile_rows
 from jaxcrys.recipes.base import get_recipe
 from jaxcrys.recipes.model import Model
 from jaxcrys.recipes.properties import Target
@@ -61,6 +62,7 @@ class Draws:
         keep: how many of them are kept, the best first.
         clash_steps: steps by which atoms that are too near each other are moved apart.
         guide: what makes better crystals of those ahead, if anything.
+        strategy: how samples are laid over the devices (``parallel.rows``), if nothing guides them.
     """
 
     seed: int = 0
@@ -68,11 +70,13 @@ class Draws:
     keep: int = 1
     clash_steps: int = 0
     guide: Guide | None = None
+    strategy: str = "sharded"
 
     def described(self) -> dict[str, Any]:
-        """What results depend on, for records."""
+        """What results depend on, for records: not on the strategy."""
         guide = None if self.guide is None else self.guide.described()
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del own["strategy"]
         return own | {"guide": guide}
 
 
@@ -171,11 +175,10 @@ def draw_batch(
         keys = _keys(draws.seed, request, number)
         rows = jax.tree.map(jnp.asarray, rows)
         if draws.guide is None:
-            sampler = _sampler(model.config.recipe)
+            sampler = _sampler(model.config.recipe, draws.strategy)
             drawn = sampler(
-                model.params, keys, rows,
-                config=model.config.settings, shape=batch.shape, target=target,
-            )  # fmt: skip
+                model.params, keys, rows, target, config=model.config.settings, shape=batch.shape
+            )
         else:
             drawn = sample_guided(
                 model, keys, rows, candidates * request + number, draws.guide,
@@ -185,7 +188,10 @@ def draw_batch(
             return drawn
         return _apart(drawn, GraphShape(atoms=batch.shape.atoms), steps=draws.clash_steps)
 
-    drawn = in_blocks(draw, given, request, number, take(target, request), size=batch.rows)
+    drawn = in_blocks(
+        draw, given, request, number, take(target, request),
+        size=batch.rows, split=draws.strategy == "sharded",
+    )  # fmt: skip
     score = np.zeros(len(request))
     if candidates > 1:
         open_sites = (templates.wyckoff > 0) & (templates.species == 0)
@@ -205,11 +211,17 @@ def _keys(seed: int, request: np.ndarray, number: np.ndarray) -> Key[jax.Array, 
 
 
 @functools.cache
-def _sampler(recipe: str) -> Callable[..., Crystal]:
+def _sampler(recipe: str, strategy: str) -> Callable[..., Crystal]:
     """One program from the start to the finished crystals."""
     fill = get_recipe(recipe).sample
     assert fill is not None
-    return jax.jit(fill, static_argnames=("config", "shape"))
+
+    def sample(
+        params: Any, keys: jax.Array, rows: Crystal, target: Target | None, **settings: Any
+    ) -> Crystal:
+        return fill(params, keys, rows, target=target, **settings)
+
+    return compile_rows(sample, "config", "shape", strategy=strategy)
 
 
 _apart = jax.jit(remove_clashes, static_argnames=("shape", "steps"))

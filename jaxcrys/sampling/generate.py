@@ -47,6 +47,7 @@ def generate(
     clash_steps: int = 0,
     guide: Guide | None = None,
     batch_size: int = 64,
+    strategy: str = "sharded",
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
     """Draw crystals and write them; sample i depends on (seed, i) and its wish alone.
@@ -66,6 +67,7 @@ def generate(
         guide: what makes better crystals of those that the sampler is heading for
             (``sampling.guide``).
         batch_size: samples that are drawn at a time, fewer of large cells.
+        strategy: how they are laid over the devices (``parallel.rows``); the results are the same.
         progress: told how far it is.
 
     Returns:
@@ -88,7 +90,9 @@ def generate(
         raise InputError("--clash-steps", f"must not be negative, got {clash_steps}")
     if guide is not None:
         check_guide(guide, model)
-    draws = Draws(seed, candidates, keep, clash_steps, guide)
+        if strategy != "sharded":
+            raise InputError("--strategy", f"{strategy} knows no guides", "leave it out")
+    draws = Draws(seed, candidates, keep, clash_steps, guide, strategy)
     record = _record(model, requests=requests, draws=draws, batch_size=batch_size)
     store = ChunkStore(out.parent / f".{out.name}.work", digest(record))
     rows = finished(out, record) if out.exists() else None

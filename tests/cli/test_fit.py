@@ -83,13 +83,32 @@ def test_likeliest_crystals_come_first(fitted, dataset, folder):
     assert {row["known_elements"] for row in rows} == {"True"}
 
 
+def test_files_are_judged_as_the_set_that_they_make(fitted, folder):
+    table, out = folder / "mixed.csv", folder / "of_files"
+    lines = (folder / "some.csv").read_text().splitlines(keepends=True)
+    with table.open("w", encoding="utf-8") as handle:
+        handle.writelines(["id,cif\n", "broken,nothing\n"])
+        csv.writer(handle).writerows([row["id"], row["cif"]] for row in csv.DictReader(lines))
+    assert run("estimate", [str(table), "--run", str(fitted), "--out", str(out)]) == 0
+    assert [row["id"] for row in read(out / "rejected.csv")] == ["broken"]
+    same = [str(folder / "first"), "--run", str(fitted), "--out", str(folder / "of_set")]
+    assert run("estimate", same) == 0
+    names = ("id", "estimated_packing", "estimated_packing_std")
+    ours, theirs = (
+        [tuple(row[name] for name in names) for row in read(each / "table.csv")]
+        for each in (out, folder / "of_set")
+    )
+    assert ours == theirs
+    assert not list(folder.glob(".*.prepared"))
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
         (["fit", "{data}", "--target", "gap", "--out", "{new}"], "no numbers under 'gap'"),
         (["estimate", "{data}", "--run", "orbit-1", "--out", "{new}"], "estimates no numbers"),
         (["estimate", "{data}", "--run", "{run}", "--out", "{run}"], "exists"),
-        (["estimate", "none", "--run", "{run}", "--out", "{new}"], "no set of crystals"),
+        (["estimate", "none", "--run", "{run}", "--out", "{new}"], "does not exist"),
         (["estimate", "{data}", "--run", "{run}", "--keep", "3", "--out", "{new}"], "--want"),
         (
             ["estimate", "{data}", "--run", "{run}", "--want", "gap=1", "--out", "{new}"],

@@ -32,7 +32,7 @@ def test_formulas_are_read_as_pymatgen_reads_them(formula):
 
 @pytest.mark.parametrize("formula", ["", "ba", "Ba)", "(Ba", "Ba0", "Na-Cl", "2Na", "Qq", "Ba1.5"])
 def test_what_is_not_a_formula(formula):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"^formula:"):
         parse_formula(formula)
 
 

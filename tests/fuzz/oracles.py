@@ -90,8 +90,9 @@ def _cif_by_gemmi(text: str) -> RawCell:
         if block.find_values("_atom_site_fract_x")
     ]
     small = gemmi.make_small_structure_from_block(blocks[-1])
-    small.cell.volume  # noqa: B018
     sites = small.get_all_unit_cell_sites()
+    if not sites:
+        raise ValueError("gemmi finds sites by their labels only")
     matrix = np.array(small.cell.orth.mat.tolist()).T
     numbers = np.array([site.element.atomic_number for site in sites], int)
     return RawCell(matrix, np.array([site.fract.tolist() for site in sites]), numbers)

@@ -104,8 +104,9 @@ def test_a_sample_depends_neither_on_the_others_nor_on_the_devices(
     generate(model, tmp_path / "other", Request(num=5), seed=3, batch_size=16)
     monkeypatch.setattr(blocks, "working_devices", jax.devices)
     generate(model, tmp_path / "spread", Request(num=5), seed=3, batch_size=8)
+    generate(model, tmp_path / "pmap", Request(num=5), seed=3, batch_size=8, strategy="pmap")
     whole = load_crystals(made[0])
-    for name in ("fewer", "other", "spread"):
+    for name in ("fewer", "other", "spread", "pmap"):
         part = load_crystals(tmp_path / name)
         np.testing.assert_array_equal(part.wyckoff, whole.wyckoff[:5])
         np.testing.assert_array_equal(part.species, whole.species[:5])
