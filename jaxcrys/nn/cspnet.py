@@ -6,6 +6,7 @@ has no notion of rotation: vectors come out in fractional coordinates.
 """
 
 import dataclasses
+import functools
 import typing
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from jaxcrys.core.pytree import pytree
 from jaxcrys.core.typing import ArrayLike, Bool, Float
 from jaxcrys.crystal.primitive import PrimitiveCell
 from jaxcrys.nn.functional import check_sizes, masked_mean, pair_waves, time_embedding
+from jaxcrys.nn.precision import Precision, arithmetic
 from jaxcrys.nn.property_tokens import PropertyTokens
 
 
@@ -33,6 +35,9 @@ class CSPNetConfig:
     """Number of different species inputs and species logits, the unknown species 0 included."""
     properties: int = 0
     """Numbers that can be told of a crystal."""
+    dtype: Precision = "float32"
+    """Of the network's arithmetic; parameters, waves, sums, what each atom knows, and outputs stay
+    in float32."""
 
 
 def validate(config: CSPNetConfig) -> None:
@@ -75,6 +80,7 @@ class CSPLayer(nn.Module):
     """One round of messages between all pairs, with a residual update of the atoms."""
 
     channels: int
+    dtype: Any = None
 
     @nn.compact
     def __call__(
@@ -89,18 +95,19 @@ class CSPLayer(nn.Module):
         The MLP's first layer is a sum of one linear map for each of these inputs, so that only the
         waves are multiplied once for each pair.
         """
-        hidden = nn.LayerNorm()(atoms)
+        dense = functools.partial(nn.Dense, self.channels, dtype=self.dtype)
+        hidden = nn.LayerNorm(dtype=self.dtype)(atoms)
         repeats = waves.shape[-2] // atoms.shape[-2]
-        receiver = nn.Dense(self.channels, name="receiver")(hidden)
-        sender = nn.Dense(self.channels, use_bias=False, name="sender")(hidden)
+        receiver = dense(name="receiver")(hidden)
+        sender = dense(use_bias=False, name="sender")(hidden)
         sender = jnp.repeat(sender, repeats, axis=-2)
-        cell = nn.Dense(self.channels, use_bias=False, name="lattice")(lattice)
-        pair = nn.Dense(self.channels, use_bias=False, name="waves")(waves)
+        cell = dense(use_bias=False, name="lattice")(lattice)
+        pair = dense(use_bias=False, name="waves")(waves)
         pair = pair + (receiver + cell[:, None, :])[:, :, None, :] + sender[:, None, :, :]
-        message = nn.silu(nn.Dense(self.channels, name="message")(nn.silu(pair)))
+        message = nn.silu(dense(name="message")(nn.silu(pair)))
         mean = masked_mean(message, mask)
-        update = nn.Dense(self.channels, name="update_in")(jnp.concatenate([hidden, mean], -1))
-        return atoms + nn.silu(nn.Dense(self.channels, name="update_out")(nn.silu(update)))
+        update = dense(name="update_in")(jnp.concatenate([hidden, mean], -1))
+        return atoms + nn.silu(dense(name="update_out")(nn.silu(update)))
 
 
 class CSPNet(nn.Module):
@@ -133,7 +140,7 @@ class CSPNet(nn.Module):
         atoms = embed_species(config.species, config.channels, name="species")(cell.species)
         atoms = nn.Dense(config.channels, name="input")(atoms) + clock[:, None, :]
         for index in range(config.layers):
-            layer = CSPLayer(config.channels, name=f"layer_{index}")
+            layer = CSPLayer(config.channels, arithmetic(config.dtype), name=f"layer_{index}")
             atoms = layer(atoms, waves, lattice, sender_mask[:, None, :])
         atoms = nn.LayerNorm()(atoms)
         existing = cell.mask[..., None]

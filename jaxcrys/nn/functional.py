@@ -103,11 +103,11 @@ def plane_waves(
 def masked_mean(
     values: Float[ArrayLike, "*b n c"], mask: Bool[ArrayLike, "*b n"]
 ) -> Float[ArrayLike, "*b c"]:
-    """Mean over the entries of the mask; 0 where there are none.
+    """Mean over the entries of the mask, summed in float32 at least; 0 where there are none.
 
     Example:
         >>> masked_mean(jnp.array([[1.0], [5.0]]), jnp.array([True, False])).tolist()
         [1.0]
     """
-    weight = mask[..., None].astype(values.dtype)
+    weight = mask[..., None].astype(jnp.promote_types(values.dtype, jnp.float32))
     return (values * weight).sum(-2) / jnp.maximum(weight.sum(-2), 1)

@@ -42,6 +42,7 @@ from jaxcrys.nn.equivariant import (
     rms_norm,
 )
 from jaxcrys.nn.functional import check_sizes, time_embedding
+from jaxcrys.nn.precision import Precision, arithmetic
 from jaxcrys.nn.property_tokens import PropertyTokens
 from jaxcrys.symmetry.site_symmetry import SITE_SYMMETRIES, site_symmetry_id
 from jaxcrys.symmetry.tables import NUM_GROUPS
@@ -92,12 +93,7 @@ class OrbitNetConfig:
     properties: int = 0
     symmetry: bool = True
     dropout: float = 0.0
-    dtype: Literal["float32", "bfloat16"] = "float32"
-
-    @property
-    def arithmetic(self) -> Any:
-        """The ``dtype`` of Linen's layers; None is that of their inputs and parameters."""
-        return jnp.bfloat16 if self.dtype == "bfloat16" else None
+    dtype: Precision = "float32"
 
 
 def validate(config: OrbitNetConfig) -> None:
@@ -155,18 +151,18 @@ class OrbitNet(nn.Module):
             time: noise level as a number of order 1 to 1000.
             properties: standardised, NaN where not known; none are known without them.
         """
-        config = self.config
+        config, dtype = self.config, arithmetic(self.config.dtype)
         occupied = (crystal.wyckoff > 0)[..., None]
         geometry = edge_basis(
             graph, radial=config.radial, widest=config.widest, degree=max(2, config.degree)
         )
         images = images_of(graph, num_sites=crystal.wyckoff.shape[-1])
-        if config.arithmetic is not None:
-            narrow = functools.partial(jnp.asarray, dtype=config.arithmetic)
+        if dtype is not None:
+            narrow = functools.partial(jnp.asarray, dtype=dtype)
             geometry = jax.tree.map(narrow, geometry)
             images = dataclasses.replace(images, source=narrow(images.source))
-        dense = functools.partial(nn.Dense, config.channels, dtype=config.arithmetic)
-        embed = functools.partial(nn.Embed, features=config.channels, dtype=config.arithmetic)
+        dense = functools.partial(nn.Dense, config.channels, dtype=dtype)
+        embed = functools.partial(nn.Embed, features=config.channels, dtype=dtype)
         condition = nn.silu(dense(name="time")(time_embedding(time, config.time_channels)))
         scalars = embed(config.species, name="species")(crystal.species)
         if config.symmetry:
@@ -175,7 +171,7 @@ class OrbitNet(nn.Module):
             scalars = scalars + sites(site_symmetry_id(crystal.wyckoff))
             condition = condition + groups(crystal.group)
         if config.properties and properties is not None:
-            told = PropertyTokens(config.channels, dtype=config.arithmetic, name="properties")
+            told = PropertyTokens(config.channels, dtype=dtype, name="properties")
             condition = condition + told(properties).sum(-2)
         shape = scalars.shape
         features = {0: scalars[..., None, :]} | {
@@ -205,8 +201,8 @@ class OrbitLayer(nn.Module):
         """Return the updated features."""
         config = self.config
         channels, degrees = config.channels, range(1, config.degree + 1)
-        dense = functools.partial(nn.Dense, dtype=config.arithmetic)
-        scalars = nn.LayerNorm(name="norm", dtype=config.arithmetic)(features[0][..., 0, :])
+        dense = functools.partial(nn.Dense, dtype=arithmetic(config.dtype))
+        scalars = nn.LayerNorm(name="norm", dtype=arithmetic(config.dtype))(features[0][..., 0, :])
         own = {
             k: dense(channels, use_bias=False, name=f"own_{k}")(rms_norm(features[k]))
             for k in degrees
@@ -243,7 +239,7 @@ class OrbitAttention(nn.Module):
         """Return messages by degree."""
         config, dtype = self.config, scalars.dtype
         channels, heads = config.channels, config.heads
-        dense = functools.partial(nn.Dense, use_bias=False, dtype=config.arithmetic)
+        dense = functools.partial(nn.Dense, use_bias=False, dtype=arithmetic(config.dtype))
 
         def radial(name: str) -> jax.Array:
             return self.param(name, nn.initializers.normal(1.0), (config.radial, heads))
@@ -298,8 +294,8 @@ class Readout(nn.Module):
     ) -> OrbitNetOutput:
         """Return what the network says."""
         config = self.config
-        dense = functools.partial(nn.Dense, dtype=config.arithmetic)
-        scalars = nn.LayerNorm(name="norm", dtype=config.arithmetic)(features[0][..., 0, :])
+        dense = functools.partial(nn.Dense, dtype=arithmetic(config.dtype))
+        scalars = nn.LayerNorm(name="norm", dtype=arithmetic(config.dtype))(features[0][..., 0, :])
         told = OrbitAttention(config, 2, name="attention")(scalars, geometry, images)
         known = jnp.concatenate([scalars, told[0][..., 0, :]], -1)
         hidden = nn.silu(dense(2 * config.channels, name="hidden")(known))

@@ -17,7 +17,7 @@ import dataclasses
 import functools
 import math
 import typing
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.formula import Formula
 from jaxcrys.nn.fresh import fresh_parameters
 from jaxcrys.nn.functional import check_sizes
+from jaxcrys.nn.precision import Precision, arithmetic
 from jaxcrys.nn.property_tokens import PropertyTokens
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 from jaxcrys.symmetry.symmetry_bits import site_symmetry_bits
@@ -67,12 +68,7 @@ class SetTransformerConfig:
     species: int = 119
     dropout: float = 0.1
     properties: int = 0
-    dtype: Literal["float32", "bfloat16"] = "float32"
-
-    @property
-    def arithmetic(self) -> Any:
-        """The ``dtype`` of Linen's layers; None is that of their inputs and parameters."""
-        return jnp.bfloat16 if self.dtype == "bfloat16" else None
+    dtype: Precision = "float32"
 
 
 def validate(config: SetTransformerConfig) -> None:
@@ -110,9 +106,9 @@ class SetTransformer(nn.Module):
 
     def setup(self) -> None:
         """Declare the parameters."""
-        config = self.config
-        dense = functools.partial(nn.Dense, dtype=config.arithmetic)
-        embed = functools.partial(nn.Embed, features=config.channels, dtype=config.arithmetic)
+        config, dtype = self.config, arithmetic(self.config.dtype)
+        dense = functools.partial(nn.Dense, dtype=dtype)
+        embed = functools.partial(nn.Embed, features=config.channels, dtype=dtype)
         self.nothing = self.param("nothing", nn.initializers.normal(1.0), (config.channels,))
         self.amount = dense(config.channels)
         self.group_bits = dense(config.channels)
@@ -122,14 +118,14 @@ class SetTransformer(nn.Module):
         self.species = embed(config.species)
         self.blocks = [Block(config) for _ in range(config.layers)]
         self.gather = dense(config.channels)
-        self.norm = nn.LayerNorm(dtype=config.arithmetic)
+        self.norm = nn.LayerNorm(dtype=dtype)
         self.ask_group = dense(config.channels)
         self.query = dense(config.channels)
         self.stop = dense(1)
         self.element_hidden = dense(2 * config.channels)
         self.logits = dense(config.species)
         if config.properties:
-            self.properties = PropertyTokens(config.channels, dtype=config.arithmetic)
+            self.properties = PropertyTokens(config.channels, dtype=dtype)
 
     def sequence(
         self,
@@ -186,7 +182,7 @@ class SetTransformer(nn.Module):
         tokens, seen = self.begin(formula, properties)
         batch, first = seen.shape
         heads = (config.heads, config.channels // config.heads)
-        empty = jnp.zeros((batch, config.layers, first + further, *heads), config.arithmetic)
+        empty = jnp.zeros((batch, config.layers, first + further, *heads), arithmetic(config.dtype))
         unseen = jnp.zeros((batch, first + further), bool)
         memory = Memory(empty, empty, unseen, jnp.zeros((batch, config.channels)))
         return self.extend(memory, tokens, seen, 0)
@@ -274,7 +270,7 @@ class Block(nn.Module):
 
     def setup(self) -> None:
         """Declare the parameters."""
-        channels, dtype = self.config.channels, self.config.arithmetic
+        channels, dtype = self.config.channels, arithmetic(self.config.dtype)
         self.before = nn.LayerNorm(dtype=dtype)
         self.of_token = nn.LayerNorm(dtype=dtype)
         self.ask = nn.Dense(channels, use_bias=False, dtype=dtype)

@@ -21,6 +21,7 @@ from jaxcrys.nn.cspnet import CSPLayer, embed_species
 from jaxcrys.nn.fresh import fresh_parameters
 from jaxcrys.nn.functional import check_sizes, masked_mean, pair_waves, plane_waves, time_embedding
 from jaxcrys.nn.image_edges import ImageEdges
+from jaxcrys.nn.precision import Precision, arithmetic
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 
 
@@ -38,6 +39,8 @@ class SiteNetConfig:
     """Number of different species inputs and species logits, the empty slot 0 included."""
     copies: bool = False
     """Whether sites vote for their own elements on the other sites; see :class:`Votes`."""
+    dtype: Precision = "float32"
+    """Of the layers' arithmetic, as of CSPNet's."""
 
 
 def validate(config: SiteNetConfig) -> None:
@@ -149,7 +152,7 @@ class SiteNet(nn.Module):
         hidden = hidden + nn.Dense(channels, name="place")(place) + crystal[:, None, :]
         hidden = nn.Dense(channels, name="input")(nn.silu(hidden))
         for index in range(config.layers):
-            layer = CSPLayer(channels, name=f"layer_{index}")
+            layer = CSPLayer(channels, arithmetic(config.dtype), name=f"layer_{index}")
             hidden = layer(hidden, waves, sites.lattice, mask)
         hidden = nn.LayerNorm()(hidden)
         existing = sites.occupied[..., None]

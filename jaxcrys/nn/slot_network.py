@@ -13,6 +13,7 @@ numbers: with e_z a vector for each element and h_p what is known of a position,
 """
 
 import dataclasses
+import functools
 import math
 import typing
 from typing import Any
@@ -25,6 +26,7 @@ from jaxcrys.core.typing import ArrayLike, Bool, Float, Int, Key
 from jaxcrys.crystal.slots import ELEMENTS, Slots, sites_by_slot
 from jaxcrys.nn.fresh import fresh_parameters
 from jaxcrys.nn.functional import check_sizes, time_embedding
+from jaxcrys.nn.precision import Precision, arithmetic
 from jaxcrys.symmetry.group_bits import LATTICE_TYPES, group_bits, lattice_type
 from jaxcrys.symmetry.symmetry_bits import site_symmetry_bits
 from jaxcrys.symmetry.tables import NUM_GROUPS, NUM_POSITIONS
@@ -51,6 +53,8 @@ class SlotNetworkConfig:
         max_count: most sites of one element on one position.
         time_channels: width of the embedding of the time.
         dropout: share of each layer's hidden numbers that training drops.
+        dtype: of the layers' arithmetic; parameters, sums of tokens, softmax and scores stay in
+            float32.
     """
 
     layers: int = 3
@@ -60,6 +64,7 @@ class SlotNetworkConfig:
     max_count: int = 8
     time_channels: int = 32
     dropout: float = 0.1
+    dtype: Precision = "float32"
 
 
 def validate(config: SlotNetworkConfig) -> None:
@@ -153,14 +158,15 @@ class Block(nn.Module):
 
     def setup(self) -> None:
         """Declare the parameters."""
-        channels = self.config.channels
-        self.before = nn.LayerNorm()
-        self.ask = nn.Dense(channels, use_bias=False)
-        self.send = nn.Dense(2 * channels, use_bias=False)
-        self.join = nn.Dense(channels, use_bias=False)
-        self.between = nn.LayerNorm()
-        self.hidden = nn.Dense(4 * channels)
-        self.out = nn.Dense(channels)
+        channels, dtype = self.config.channels, arithmetic(self.config.dtype)
+        dense = functools.partial(nn.Dense, dtype=dtype)
+        self.before = nn.LayerNorm(dtype=dtype)
+        self.ask = dense(channels, use_bias=False)
+        self.send = dense(2 * channels, use_bias=False)
+        self.join = dense(channels, use_bias=False)
+        self.between = nn.LayerNorm(dtype=dtype)
+        self.hidden = dense(4 * channels)
+        self.out = dense(channels)
         self.drop = nn.Dropout(self.config.dropout)
 
     def __call__(self, x: jax.Array, seen: Bool[jax.Array, "*b p"]) -> jax.Array:
@@ -179,8 +185,9 @@ class Block(nn.Module):
 
 def _attend(query: jax.Array, key: jax.Array, value: jax.Array, seen: jax.Array) -> jax.Array:
     """Mean of the values, weighed by how alike query and key are; arrays are [b, p, h, d]."""
-    alike = jnp.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(query.shape[-1])
-    weight = jax.nn.softmax(jnp.where(seen[:, None, None, :], alike, -jnp.inf), axis=-1)
+    alike = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
+    alike = jnp.where(seen[:, None, None, :], alike / math.sqrt(query.shape[-1]), -jnp.inf)
+    weight = jax.nn.softmax(alike, axis=-1).astype(value.dtype)
     return jnp.einsum("bhqk,bkhd->bqhd", weight, value)
 
 

@@ -95,6 +95,16 @@ def test_group_origin_and_time_are_seen(made):
         assert np.abs(other.symmetry - plain.symmetry).max() > 1e-3
 
 
+def test_half_precision_says_nearly_the_same(made):
+    params, sites = made
+    full = run(params, sites, TIME)
+    half = run_site_net(dataclasses.replace(CONFIG, dtype="bfloat16"), params, sites, TIME)
+    for wide, low in zip(jax.tree.leaves(full), jax.tree.leaves(half), strict=True):
+        assert low.dtype == np.float32
+        assert not np.array_equal(wide, low)
+        assert np.abs(wide - low).max() < 0.06 * np.abs(wide).max()
+
+
 def test_votes_are_for_the_elements_of_other_sites(made):
     """Site by site, from the two linear maps."""
     _, sites = made

@@ -52,6 +52,16 @@ def test_each_template_is_read_alone(made):
         np.testing.assert_allclose(one, two[chosen], rtol=1e-4, atol=1e-5)
 
 
+def test_half_precision_says_nearly_the_same(made):
+    group, slots, params = made
+    narrow = dataclasses.replace(CONFIG, dtype="bfloat16")
+    half = slot_logits(narrow, params, group, slots, jnp.full(group.shape, 0.5))
+    for wide, low in zip(scores(params, group, slots), half, strict=True):
+        assert low.dtype == np.float32
+        assert not np.array_equal(wide, low)
+        assert np.abs(wide - low).max() < 0.06 * np.abs(wide).max()
+
+
 def test_every_position_and_the_time_are_read(made):
     group, slots, params = made
     group, slots = jnp.full(1, 47), take(slots, slice(1))
