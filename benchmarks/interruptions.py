@@ -178,8 +178,12 @@ def folder_differences(expected: Path, found: Path) -> list[str]:
     return [name for name in sorted(one.keys() | other) if one.get(name) != other.get(name)]
 
 
-def run_differences(expected: Path, found: Path) -> list[str]:
-    """What differs between two runs but the time they took."""
+def run_differences(expected: Path, found: Path, *, stopped: bool = False) -> list[str]:
+    """What differs between two runs but the time they took.
+
+    A run that was asked to stop (``stopped``) has kept its state then: of the last checkpoints that
+    a run keeps, one may be of such a step. The others are compared, and always the best and latest.
+    """
     different = [
         name
         for name in ("config.json", "templates.npz")
@@ -188,9 +192,9 @@ def run_differences(expected: Path, found: Path) -> list[str]:
     if losses(expected) != losses(found):
         different.append("metrics.jsonl")
     steps = [sorted(path.name for path in checkpoints_path(f).iterdir()) for f in (expected, found)]
-    if steps[0] != steps[1]:
+    if steps[0] != steps[1] and not stopped:
         return [*different, f"checkpoints {steps[0]} are now {steps[1]}"]
-    names = ("best", "latest", *steps[0])
+    names = ("best", "latest", *set(steps[0]).intersection(steps[1]))
     return different + [f"checkpoint {n}" for n in names if not same_model(expected, found, n)]
 
 

@@ -7,8 +7,8 @@ The processes are given fake CPU devices and train together (``jax.distributed``
 one of them, drawn at random, gets a signal at a moment drawn uniformly from the time of a whole
 run: SIGKILL, whereupon the others are killed as a scheduler does; or SIGTERM, whereupon all must
 exit by themselves with 0, unless it comes before they have met. Then the same command is started
-again. What it finishes must equal the unbroken run: config, metrics and all checkpoints to the last
-bit. Exits with 1 on any difference.
+again. What it finishes must equal the unbroken run: config, metrics, the best and the last
+checkpoint and those of the same steps, to the last bit. Exits with 1 on any difference.
 """
 
 import argparse
@@ -119,7 +119,7 @@ def interrupted(cluster: Cluster, work: Path, kills: int, seed: int) -> tuple[li
         if any(member.wait() for member in members):
             return [*wrong, f"fails after kills; see {cluster.log}"], happened
         happened["finished"] += 1
-        wrong += run_differences(expected, out) + leftovers(out)
+        wrong += run_differences(expected, out, stopped=True) + leftovers(out)
         shutil.rmtree(out.parent)
         if count == kills:
             return wrong, happened
