@@ -5,9 +5,11 @@ takes ``.`` for the coordinate 0, and P1 where the operations make no sense. Her
 rejected, as what was read would not be what the file says.
 """
 
+import functools
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +34,7 @@ MOST_SITES = 20_000
 _GROUP_SYMBOLS = ("_symmetry_space_group_name_H-M", "_space_group_name_H-M_alt")
 _GROUP_HALL_SYMBOLS = ("_symmetry_space_group_name_Hall", "_space_group_name_Hall")
 _GROUP_NUMBERS = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
+_READ = ("_cell_", "_atom_site_", "_symmetry_", "_space_group_")
 _ELEMENTS = {*SYMBOLS[1:], "D", "T"}
 _WATER = re.compile(r"Wat|wat|OH|NO3|O-H")
 """Symbols that stand for several atoms."""
@@ -55,6 +58,25 @@ def check_block(block: "Block") -> None:
     _check_elements(block, len(block.find_values(COORDINATES[0])))
     check_operations(listed_operations(block))
     _check_group(block)
+
+
+def check_repeats(block: "Block") -> None:
+    """Reject a block that gives the same item twice: libraries differ in which of them they take.
+
+    Raises:
+        Rejection: ``unreadable``.
+    """
+    items = ((item.pair, item.loop) for item in block)
+    tags = [tag.lower() for pair, loop in items for tag in _tags(pair, loop)]
+    twice = [tag for tag, count in Counter(tags).items() if count > 1 and tag.startswith(_READ)]
+    if twice:
+        raise Rejection("unreadable", f"gives {twice[0]} twice")
+
+
+def _tags(pair: Any, loop: Any) -> Sequence[str]:
+    if pair is not None:
+        return pair[:1]
+    return () if loop is None else loop.tags
 
 
 def check_size(block: "Block") -> None:
@@ -93,7 +115,7 @@ def check_operations(texts: Sequence[str]) -> None:
         Rejection: ``unreadable``.
 
     Example:
-        >>> check_operations(["x,y,z", "-Y, x-y, z+1/3"])
+        >>> check_operations(["x,y,z", "-Y, x-y, z+1/3", "y-x,-x,z+2/3"])
         >>> check_operations(["x,x,z"])
         Traceback (most recent call last):
         jaxcrys.crystal.rejection.Rejection: crystal: 'x,x,z' is no operation of a crystal
@@ -103,6 +125,43 @@ def check_operations(texts: Sequence[str]) -> None:
         known = len(parts) == 3 and all(map(_COMPONENT.fullmatch, parts))
         if not known or not are_operations(np.array([_row(part) for part in parts])):
             raise Rejection("unreadable", f"{text!r} is no operation of a crystal")
+    if not form_a_group(tuple(texts)):
+        raise Rejection("unreadable", "lists operations that are no group: some are missing")
+
+
+@functools.lru_cache(maxsize=1024)
+def form_a_group(texts: tuple[str, ...]) -> bool:
+    """Whether each product of two operations is one of them, up to lattice translations.
+
+    True also for none, and where a translation is no multiple of 1/24, so that rounding decides.
+
+    Example:
+        >>> form_a_group(("x,y,z", "-x,-y,-z")), form_a_group(("x,y,z", "-y,x,z"))
+        (True, False)
+    """
+    import gemmi
+
+    try:
+        operations = [gemmi.Op(text) for text in texts]
+    except RuntimeError:
+        return True
+    if not operations:
+        return True
+    rotations = np.array([each.rot for each in operations]) // gemmi.Op.DEN
+    translations = np.array([each.tran for each in operations])
+    products = np.einsum("aij,bjk->abik", rotations, rotations)
+    moved = np.einsum("aij,bj->abi", rotations, translations) + translations[:, None]
+    listed = _rows(rotations, translations)
+    return _rows(products, moved) <= listed
+
+
+def _rows(rotations: np.ndarray, translations: np.ndarray) -> set[bytes]:
+    """Operations as bytes, translations within the cell."""
+    import gemmi
+
+    wrapped = translations.reshape(-1, 3) % gemmi.Op.DEN
+    rows = np.concatenate([rotations.reshape(-1, 9), wrapped], -1).astype(np.int8)
+    return set(map(bytes, rows))
 
 
 def are_operations(rotations: Float[np.ndarray, "*o 3 3"]) -> bool:
@@ -165,14 +224,15 @@ def _check_numbers(tag: str, values: Iterable[str]) -> None:
 
 
 def _check_occupancies(block: "Block") -> None:
-    """Each must be a number that is not negative, or unknown, which pymatgen takes for 1.
+    """Each must be a positive number, or unknown, which pymatgen takes for 1.
 
-    ``.``, which is 1 as well, it takes for 0.
+    ``.``, which is 1 as well, it takes for 0; a site that is never occupied it leaves out, others
+    do not.
     """
     from gemmi import cif
 
     for value in block.find_values("_atom_site_occupancy"):
-        if value != "?" and not cif.as_number(value) >= 0:
+        if value != "?" and not cif.as_number(value) > 0:
             raise Rejection("unreadable", f"_atom_site_occupancy has {value}")
 
 

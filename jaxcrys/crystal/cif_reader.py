@@ -19,7 +19,9 @@ from jaxcrys.crystal.cif_checks import (
     PARAMETERS,
     are_operations,
     check_block,
+    check_repeats,
     check_size,
+    form_a_group,
     listed_operations,
     names_a_group,
 )
@@ -127,6 +129,7 @@ def _structure_blocks(text: str) -> "list[Block]":
 def _read_plain(block: "Block") -> RawCell | None:
     """The cell of an ordinary block; None if anything about it is unusual."""
     check_size(block)
+    check_repeats(block)
     if any(block.find_mmcif_category(tag) for tag in _UNUSUAL):
         return None
     parameters = np.array([_value(block, f"_cell_{name}") for name in PARAMETERS])
@@ -200,7 +203,7 @@ def _operations(block: "Block") -> tuple[np.ndarray, np.ndarray] | None:
     if not texts or len(operations) < len(texts):
         return None
     rotations = np.array([operation.rot for operation in operations]) / gemmi.Op.DEN
-    if not are_operations(rotations):
+    if not are_operations(rotations) or not form_a_group(tuple(texts)):
         return None
     return rotations, np.array([operation.tran for operation in operations]) / gemmi.Op.DEN
 

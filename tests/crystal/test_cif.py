@@ -188,6 +188,12 @@ def test_occupancies_that_are_not_given_are_1():
         (f"data_a{IDENTITY}{SITES}C1 . 0 0\n", "unreadable"),
         (f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 one\n", "unreadable"),
         (f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 -1\n", "unreadable"),
+        (f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 1\nO1 O 0 0 0.5 0\n", "unreadable"),
+        # What libraries read each in its own way.
+        (f"data_a{TRIGONAL.replace('-x+y,-x,z', '')}{SITES}C1 0.2 0.1 0\n", "unreadable"),
+        (f"data_a{TRIGONAL.replace('x,y,z', '', 1)}{SITES}C1 0.2 0.1 0\n", "unreadable"),
+        (f"data_a{TRIGONAL}{TRIGONAL}{SITES}C1 0.2 0.1 0\n", "unreadable"),
+        (f"data_a{IDENTITY}_Cell_length_c 7\n{SITES}C1 0 0 0\n", "unreadable"),
         (f"data_a{IDENTITY.replace('x, y, z', 'x, y, zq')}{SITES}C1 0 0 0\n", "unreadable"),
         (f"data_a{IDENTITY.replace('x, y, z', 'x, 2y, z')}{SITES}C1 0 0 0\n", "unreadable"),
         (f"data_a{IDENTITY.replace('x, y, z', 'x, x, z')}{SITES}C1 0 0 0\n", "unreadable"),
