@@ -6,9 +6,11 @@ rejected, as what was read would not be what the file says.
 """
 
 import functools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,12 +37,13 @@ _GROUP_SYMBOLS = ("_symmetry_space_group_name_H-M", "_space_group_name_H-M_alt")
 _GROUP_HALL_SYMBOLS = ("_symmetry_space_group_name_Hall", "_space_group_name_Hall")
 _GROUP_NUMBERS = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
 _READ = ("_cell_", "_atom_site_", "_symmetry_", "_space_group_")
-_ELEMENTS = {*SYMBOLS[1:], "D", "T"}
+_ELEMENTS = {*SYMBOLS[1:], "D"}  # T is tritium, or any tetrahedral site
 _WATER = re.compile(r"Wat|wat|OH|NO3|O-H")
 """Symbols that stand for several atoms."""
 
 _CHARGE = re.compile(r"\d*[+-]?\d*")
 _TERM = r"(?:[xyzXYZ]|\d+/\d+|\d*\.\d+|\d+\.?)"
+_FINEST = 10**6  # common denominator of the translations of operations
 _COMPONENT = re.compile(rf"[+-]?{_TERM}(?:[+-]{_TERM})*")
 
 
@@ -131,36 +134,41 @@ def check_operations(texts: Sequence[str]) -> None:
 
 @functools.lru_cache(maxsize=1024)
 def form_a_group(texts: tuple[str, ...]) -> bool:
-    """Whether each product of two operations is one of them, up to lattice translations.
+    """Whether each product of some operations is one of them, up to lattice translations.
 
-    True also for none, and where a translation is no multiple of 1/24, so that rounding decides.
+    Args:
+        texts: of operations, as :func:`check_operations` accepts them.
 
     Example:
         >>> form_a_group(("x,y,z", "-x,-y,-z")), form_a_group(("x,y,z", "-y,x,z"))
         (True, False)
     """
-    import gemmi
-
-    try:
-        operations = [gemmi.Op(text) for text in texts]
-    except RuntimeError:
-        return True
-    if not operations:
-        return True
-    rotations = np.array([each.rot for each in operations]) // gemmi.Op.DEN
-    translations = np.array([each.tran for each in operations])
+    components = [_compact(text).split(",") for text in texts]
+    shifts = [[_shift(part) for part in parts] for parts in components]
+    unit = math.lcm(*(shift.denominator for each in shifts for shift in each))
+    if unit > _FINEST:
+        return False
+    rotations = np.array([[_row(part) for part in parts] for parts in components], int)
+    translations = np.array([[int(shift * unit) for shift in each] for each in shifts], int)
+    rotations, translations = rotations.reshape(-1, 3, 3), translations.reshape(-1, 3)
     products = np.einsum("aij,bjk->abik", rotations, rotations)
     moved = np.einsum("aij,bj->abi", rotations, translations) + translations[:, None]
-    listed = _rows(rotations, translations)
-    return _rows(products, moved) <= listed
+    listed = _bytes(rotations, translations % unit)
+    return _bytes(products, moved % unit) <= listed
 
 
-def _rows(rotations: np.ndarray, translations: np.ndarray) -> set[bytes]:
-    """Operations as bytes, translations within the cell."""
-    import gemmi
+def _shift(component: str) -> Fraction:
+    """What a component adds; decimals stand for the fractions that they are near to."""
+    found = Fraction(0)
+    for sign, term in re.findall(rf"([+-]?)({_TERM})", component):
+        if term not in "xyz":
+            value = Fraction(term) if "." not in term else Fraction(term).limit_denominator(24)
+            found += -value if sign == "-" else value
+    return found
 
-    wrapped = translations.reshape(-1, 3) % gemmi.Op.DEN
-    rows = np.concatenate([rotations.reshape(-1, 9), wrapped], -1).astype(np.int8)
+
+def _bytes(rotations: np.ndarray, translations: np.ndarray) -> set[bytes]:
+    rows = np.concatenate([rotations.reshape(-1, 9), translations.reshape(-1, 3)], -1)
     return set(map(bytes, rows))
 
 
@@ -193,11 +201,14 @@ def names_a_group(block: "Block") -> bool:
 
 
 def _check_group(block: "Block") -> None:
-    """Reject a block whose symbol and number name different groups."""
+    """Reject a block whose symbol and number name different groups, or none where one is needed."""
     import gemmi
 
-    symbols = [gemmi.cif.as_string(v) for tag in _GROUP_SYMBOLS for v in _all(block, tag)]
-    groups = (gemmi.find_spacegroup_by_name(symbol) for symbol in symbols)
+    values = [value for tag in _GROUP_SYMBOLS for value in _all(block, tag)]
+    symbols = [gemmi.cif.as_string(value) for value in values if not gemmi.cif.is_null(value)]
+    groups = [gemmi.find_spacegroup_by_name(symbol) for symbol in symbols]
+    if None in groups and not listed_operations(block):
+        raise Rejection("unreadable", f"has no operations, and {symbols} names no known group")
     numbers = {group.number for group in groups if group is not None}
     numbers |= {
         int(number)

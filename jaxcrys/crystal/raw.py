@@ -105,9 +105,11 @@ def plane_spacings(lattice: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
         >>> plane_spacings(np.diag([1.0, 2.0, 3.0]))
         array([1., 2., 3.])
     """
-    if np.linalg.det(lattice) == 0:
-        return np.zeros(3)
-    return 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    lattice = np.asarray(lattice)
+    faces = np.cross(np.roll(lattice, -1, 0), np.roll(lattice, -2, 0))
+    areas = np.linalg.norm(faces, axis=-1)
+    volume = np.full(3, np.abs(np.linalg.det(lattice)))
+    return np.divide(volume, areas, out=np.zeros(3), where=areas > 0)
 
 
 def check_overlap(cell: RawCell, min_distance: float) -> None:

@@ -268,6 +268,7 @@ def test_what_is_no_crystal_is_rejected_with_a_code(code):
     [
         np.zeros((3, 3)),
         np.diag([5.0, 5, 1e-9]),
+        np.diag([5.0, 1e-320, 5]),
         np.diag([0.5, 50, 50]),
         np.diag([5.0, 5, 5000]),
         np.full((3, 3), np.inf),

@@ -234,7 +234,7 @@ def test_operations_of_a_cif_are_bounded():
     operations = [f"'x+{n}/1000,y,z'" for n in range(1000)]
     with pytest.raises(InputError, match="lists 1000 operations"):
         parse("cif", cif_with(operations, ["Na1 Na 0 0 0"]))
-    assert len(parse("cif", cif_with(operations[:2], ["Na1 Na 0 0 0"])).numbers) == 2
+    assert len(parse("cif", cif_with(operations[::500], ["Na1 Na 0 0 0"])).numbers) == 2
 
 
 def test_sites_of_a_cif_are_bounded():

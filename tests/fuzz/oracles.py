@@ -95,6 +95,8 @@ def _cif_by_gemmi(text: str) -> RawCell:
         raise ValueError("gemmi finds sites by their labels only")
     matrix = np.array(small.cell.orth.mat.tolist()).T
     numbers = np.array([site.element.atomic_number for site in sites], int)
+    if not numbers.all():
+        raise ValueError("gemmi takes no symbol from such a label")
     return RawCell(matrix, np.array([site.fract.tolist() for site in sites]), numbers)
 
 
