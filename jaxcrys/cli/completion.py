@@ -4,10 +4,11 @@ import contextlib
 import dataclasses
 import importlib
 import io
-from typing import Any, Literal
+from typing import Literal
 
 import tyro
 
+from jaxcrys.cli.arguments import with_shared_options
 from jaxcrys.cli.commands import COMMANDS
 from jaxcrys.cli.console import Console
 
@@ -42,11 +43,3 @@ def completion(shell: str) -> str:
             prog="jaxcrys", args=["--tyro-print-completion", shell], config=style,
         )  # fmt: skip
     return written.getvalue()
-
-
-def with_shared_options(command: Any) -> Any:
-    """A command with the options that all share; one with parts of its own stays as it is."""
-    if not dataclasses.is_dataclass(command):
-        return command
-    more: list[Any] = [(name, bool, dataclasses.field(default=False)) for name in ("quiet", "json")]
-    return dataclasses.make_dataclass("Command", more, bases=(command,), frozen=True, kw_only=True)

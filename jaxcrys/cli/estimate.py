@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from jaxcrys.cli.arguments import Set
 from jaxcrys.cli.console import Console
 from jaxcrys.cli.fit import estimate_columns
 from jaxcrys.cli.source import as_set
@@ -46,7 +47,7 @@ class Command:
         keep: how many of these.
     """
 
-    source: tyro.conf.Positional[Path]
+    source: Set
     out: Path
     trained: Annotated[str, tyro.conf.arg(name="run")]
     want: str | None = None

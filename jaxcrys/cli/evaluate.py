@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-import tyro
-
+from jaxcrys.cli.arguments import Set
 from jaxcrys.cli.console import Console
 from jaxcrys.cli.relax import potential_and_judge
 from jaxcrys.core.chunks import ChunkStore
@@ -78,7 +77,7 @@ class Command:
         timeout: seconds that a single sample or pair may take.
     """
 
-    generated: tyro.conf.Positional[Path]
+    generated: Set
     test: Path
     out: Path
     train: Path | None = None

@@ -1,11 +1,9 @@
 """``jaxcrys export``."""
 
 import dataclasses
-from pathlib import Path
 from typing import Literal
 
-import tyro
-
+from jaxcrys.cli.arguments import Files, Set
 from jaxcrys.cli.console import Console
 from jaxcrys.data.crystal_set import read_set, usable
 from jaxcrys.data.pool import Workers
@@ -32,8 +30,8 @@ class Command:
         workers: processes for reading files; as many as there are cores by default.
     """
 
-    source: tyro.conf.Positional[Path]
-    files: tyro.conf.Positional[tuple[Path, ...]]
+    source: Set
+    files: Files
     cell: Literal["conventional", "primitive"] = "conventional"
     workers: int | None = None
 

@@ -5,9 +5,9 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import tyro
 
 from jaxcrys.cli import train as training_command
+from jaxcrys.cli.arguments import Dataset
 from jaxcrys.cli.console import Console
 from jaxcrys.core.files import atomic_path, write_json
 from jaxcrys.core.progress import Progress
@@ -46,7 +46,7 @@ class Command:
         training: how to train.
     """
 
-    data: tyro.conf.Positional[Path]
+    data: Dataset
     target: str
     out: Path
     val: Path | None = None

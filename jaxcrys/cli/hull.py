@@ -4,8 +4,8 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import tyro
 
+from jaxcrys.cli.arguments import Dataset
 from jaxcrys.cli.console import Console
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import Progress
@@ -50,7 +50,7 @@ class Command:
         workers: processes for the corrections; as many as there are cores by default.
     """
 
-    source: tyro.conf.Positional[Path]
+    source: Dataset
     out: Path
     potential: str = "nequix-mp-1"
     labels: str = "formation_energy_per_atom"

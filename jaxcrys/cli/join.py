@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -25,8 +26,8 @@ class Command:
         checkpoint: which of each: best, latest, or a step.
     """
 
-    templates: tyro.conf.Positional[Path]
-    geometry: tyro.conf.Positional[Path]
+    templates: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="TEMPLATES")]
+    geometry: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="GEOMETRY")]
     out: Path
     val: Path | None = None
     checkpoint: str = "best"

@@ -124,9 +124,14 @@ def parse(name: str, module: Any, arguments: list[str]) -> Any:
     """The command that the arguments of a subcommand describe."""
     import tyro
 
+    from jaxcrys.cli.arguments import with_shared_options
+
+    command = module.Command
+    if {"-h", "--help"} & {*arguments}:
+        command = with_shared_options(command)
     given = {"default": module.defaults(arguments)} if hasattr(module, "defaults") else {}
     style = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    return tyro.cli(module.Command, args=arguments, prog=f"jaxcrys {name}", config=style, **given)
+    return tyro.cli(command, args=arguments, prog=f"jaxcrys {name}", config=style, **given)
 
 
 @contextlib.contextmanager

@@ -3,8 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-import tyro
-
+from jaxcrys.cli.arguments import Files
 from jaxcrys.cli.console import Console
 from jaxcrys.crystal.raw import MAX_ATOMS
 from jaxcrys.crystal.standardise import SYMPREC
@@ -31,7 +30,7 @@ class Command:
         overwrite: replace OUT if it holds another dataset.
     """
 
-    inputs: tyro.conf.Positional[tuple[Path, ...]]
+    inputs: Files
     out: Path
     symprec: float = SYMPREC
     engine: str = "spglib"

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 
+from jaxcrys.cli.arguments import Set
 from jaxcrys.cli.console import Console
 from jaxcrys.cli.source import as_set
 from jaxcrys.core.errors import InputError
@@ -62,7 +62,7 @@ class Command:
         limit: relax only so many.
     """
 
-    source: tyro.conf.Positional[Path]
+    source: Set
     out: Path
     potential: str = "nequix-mp-1"
     hull: Path | None = None

@@ -3,8 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-import tyro
-
+from jaxcrys.cli.arguments import Run
 from jaxcrys.cli.console import Console
 from jaxcrys.core.errors import InputError
 from jaxcrys.recipes.library import load_model
@@ -27,7 +26,7 @@ class Command:
         checkpoint: best, latest, or a step.
     """
 
-    source: tyro.conf.Positional[Path]
+    source: Run
     out: Path
     card: Path | None = None
     checkpoint: str = "best"

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from jaxcrys.cli.arguments import Dataset
 from jaxcrys.cli.config_file import read_config
 from jaxcrys.cli.console import Console
 from jaxcrys.core.errors import InputError
@@ -53,7 +54,7 @@ class Command:
         process: which of them this is, from 0.
     """
 
-    data: tyro.conf.Positional[Path]
+    data: Dataset
     out: Path
     val: Path | None = None
     config: Path | None = None

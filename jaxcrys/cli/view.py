@@ -4,8 +4,7 @@ import dataclasses
 import webbrowser
 from pathlib import Path
 
-import tyro
-
+from jaxcrys.cli.arguments import Set
 from jaxcrys.cli.console import Console
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.files import sweep_partials, write_text
@@ -31,7 +30,7 @@ class Command:
         workers: processes; as many as there are cores by default.
     """
 
-    source: tyro.conf.Positional[Path]
+    source: Set
     out: Path | None = None
     limit: int = MOST_CRYSTALS
     open: bool = False

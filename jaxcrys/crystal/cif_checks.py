@@ -251,11 +251,13 @@ def _check_elements(block: "Block", sites: int) -> None:
     """A type symbol must be an element with a charge; a label must begin with an element."""
     from gemmi import cif
 
-    symbols, typed = _all(block, "_atom_site_type_symbol"), True
+    labels, types = _all(block, "_atom_site_label"), _all(block, "_atom_site_type_symbol")
+    for found in filter(None, (labels, types)):
+        if len(found) != sites:
+            raise Rejection("unreadable", f"has {len(found)} symbols for {sites} sites")
+    symbols, typed = types or labels, bool(types)
     if not symbols:
-        symbols, typed = _all(block, "_atom_site_label"), False
-    if len(symbols) != sites:
-        raise Rejection("unreadable", f"has {len(symbols)} symbols for {sites} sites")
+        raise Rejection("unreadable", "has sites without symbols")
     for symbol in map(cif.as_string, symbols):
         if _WATER.match(symbol):
             raise Rejection("incomplete", f"{symbol!r} stands for several atoms")

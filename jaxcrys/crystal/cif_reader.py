@@ -140,6 +140,7 @@ def _read_plain(block: "Block") -> RawCell | None:
         numbers is not None
         and operations is not None
         and all(len(axis) == len(numbers) for axis in coordinates)
+        and len(block.find_values("_atom_site_label")) in (0, len(numbers))
         and np.isfinite(parameters).all()
         and np.isfinite(coordinates).all()
         and all(occupancy == 1 for occupancy in occupancies)

@@ -135,8 +135,8 @@ def loss(
     free, lattice = _errors(example, said, config)
     masks = masks_of(crystals)
     metrics = {
-        "lattice": sum_and_count(lattice, masks.lattice),
-        "free": sum_and_count(free, masks.free),
+        "lattice": (lattice.sum(), masks.lattice.sum().astype(jnp.float32)),
+        "free": (free.sum(), masks.free.sum().astype(jnp.float32)),
     }
     if config.species == "generated":
         logs = jax.nn.log_softmax(said.species)

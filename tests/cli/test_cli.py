@@ -157,12 +157,12 @@ def test_help_of_a_command_explains_every_option(command):
     if command == "train":
         options |= options_of(TrainingConfig)
     for name, text in options.items():
-        positional = dict.fromkeys(
-            ("inputs", "data", "templates", "geometry", "source", "generated", "files"), "PATH"
-        )
-        named = positional | {"trained": "--run", "training": "", "shell": "{bash,zsh}"}
-        if command == "data fetch":
-            named |= {"name": "NAME"}
+        source = {"hull": "DATASET", "release": "RUN"}.get(command, "SET")
+        named = {
+            "inputs": "FILE", "files": "FILE", "data": "DATASET", "generated": "SET",
+            "source": source, "templates": "TEMPLATES", "geometry": "GEOMETRY",
+            "trained": "--run", "training": "", "shell": "{bash,zsh}",
+        } | ({"name": "NAME"} if command == "data fetch" else {})  # fmt: skip
         option = named.get(name, f"--{name.replace('_', '-')}")
         assert option in out
         assert re.sub(r"\s", "", text) in shown, name

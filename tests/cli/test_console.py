@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from jaxcrys.cli.commands import COMMANDS
 from tests.cli.test_cli import call
 
 GENERATE = ("--num", 4, "--batch-size", 8)
@@ -33,3 +36,12 @@ def test_quiet_commands_say_nothing_but_errors(orbit_run, tmp_path):
     code, text, err = call(*command, "--seed", 9, "-q")
     assert (code, text) == (2, "")
     assert "was made otherwise" in err
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "data"])
+def test_help_of_every_command_names_the_shared_options(command):
+    code, text, _ = call(command, "--help")
+    assert code == 0
+    assert "--quiet" in text
+    assert "--json" in text
+    assert " PATH PATH" not in text.split("\n")[0]

@@ -190,6 +190,11 @@ def test_occupancies_that_are_not_given_are_1():
         (f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 -1\n", "unreadable"),
         (f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 1\nO1 O 0 0 0.5 0\n", "unreadable"),
         # What libraries read each in its own way.
+        (
+            f"data_a{IDENTITY}_atom_site_label P\n"
+            f"{TYPED.replace('label', 'u')}C C 0 0 0\nC C .5 0 0\n",
+            "unreadable",
+        ),
         (f"data_a{IDENTITY}{SITES}C1 0 0 0\nT1 0 0 0.5\n", "unknown_element"),
         (f"data_a{HEAD}_space_group_name_H-M_alt 'P 31 2 q'\n{SITES}C1 0 0 0\n", "unreadable"),
         (f"data_a{TRIGONAL.replace('x-y, z', 'x-y, z+1/7')}{SITES}C1 0.2 0.1 0\n", "unreadable"),
