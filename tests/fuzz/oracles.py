@@ -55,7 +55,8 @@ def readings(kind: str, content: Any) -> Iterator[RawCell]:
                 cell = read(content)
             except Exception:
                 continue
-        yield cell
+        if np.linalg.det(cell.lattice):  # ASE reads 0 for numbers that it does not understand
+            yield cell
 
 
 def agreed(kind: str, content: Any, cell: RawCell) -> bool | None:
