@@ -1,9 +1,10 @@
 """Find the space group of a cell and its conventional cell in the standard setting.
 
 Two engines: spglib, the reference of the field, and moyopy, about ten times faster. Both are asked
-for the setting of the tables: unique axis b, hexagonal axes, origin choice 2. spglib is given the
-angle tolerance of pymatgen's ``SpacegroupAnalyzer`` (5 degrees), with which the published labels
-of the Materials Project were made.
+for the setting of the tables: unique axis b, hexagonal axes, origin choice 2. From 0.01 Å on spglib
+is given the angle tolerance of pymatgen's ``SpacegroupAnalyzer`` (5 degrees), with which the
+published labels of the Materials Project were made; below, where it would take cells for tetragonal
+whose atoms must move by 0.1 Å and more, its own, which follows from the distance.
 """
 
 import contextlib
@@ -25,6 +26,10 @@ from jaxcrys.symmetry.tables import load_tables
 
 SYMPREC = 0.1
 ANGLE_TOLERANCE = 5.0
+"""Degrees, from :data:`COARSE` on."""
+
+COARSE = 0.01
+"""Å."""
 
 
 class StandardCell(NamedTuple):
@@ -104,9 +109,10 @@ def _with_spglib(cell: RawCell, symprec: float) -> StandardCell:
 
 def _spglib_dataset(cell: RawCell, symprec: float, hall_number: int = 0) -> Any:
     spglib = _load_spglib()
+    angle = ANGLE_TOLERANCE if symprec >= COARSE else -1.0
     with _raising(spglib):
         found = spglib.get_symmetry_dataset(
-            tuple(cell), symprec=symprec, angle_tolerance=ANGLE_TOLERANCE, hall_number=hall_number
+            tuple(cell), symprec=symprec, angle_tolerance=angle, hall_number=hall_number
         )
     if found is None:
         raise ValueError("no reason given")

@@ -13,6 +13,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.buckets import fit_sites, join_crystals, slot_widths
+from jaxcrys.crystal.hidden_symmetry import hides_symmetry
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.parallel.blocks import block_size, in_blocks
@@ -26,11 +27,17 @@ from jaxcrys.sampling.targets import Asked, asked_of, target_of
 from jaxcrys.sampling.wish import Wish, atoms_of, parse_template, sites_of
 from jaxcrys.symmetry.wyckoff import local_index
 
+Keys = Callable[[Int[np.ndarray, "b"]], Key[jax.Array, "b"]]
+"""The random keys of samples, by their numbers."""
+
 BATCH = 256
 """Templates that are drawn at a time, at most."""
 
 STREAM = 0x7E3A
 """Tells the random numbers of a template from those of its geometry."""
+
+ATTEMPTS = 8
+"""Times that a template is drawn, as long as all its crystals have a larger group than it says."""
 
 
 def draw_templates(
@@ -43,7 +50,8 @@ def draw_templates(
 ) -> Crystal:
     """Templates with elements for some samples; each depends on (seed, its index) alone.
 
-    Of a recipe that draws everything at once they have their geometry already.
+    Those whose crystals could not but have a larger group are drawn again, :data:`ATTEMPTS` times
+    at most. Of a recipe that draws everything at once they have their geometry already.
 
     Args:
         model: draws them.
@@ -63,17 +71,37 @@ def draw_templates(
         )
     check_obeys(model.config.recipe, wish)
     target = target_of(model, asked or asked_of([model], wish, index, seed=seed))
-    if wish.formula is not None:
-        return _draw_formula(model, wish, index, target, seed=seed)
+    draw = _draw_formula if wish.formula is not None else _draw_open
+    templates = draw(model, wish, index, target, functools.partial(_keys, seed))
+    for attempt in range(1, ATTEMPTS):
+        hidden = np.flatnonzero(hides_symmetry(templates))
+        if not len(hidden):
+            break
+        keys = functools.partial(_keys, seed, attempt=attempt)
+        again = draw(model, wish, index[hidden], take(target, hidden), keys)
+        templates = jax.tree.map(functools.partial(_with_rows, rows=hidden), templates, again)
+    return templates
+
+
+def _with_rows(values: np.ndarray, others: np.ndarray, *, rows: np.ndarray) -> np.ndarray:
+    changed = np.array(values)
+    changed[rows] = others
+    return changed
+
+
+def _draw_open(
+    model: Model, wish: Wish, index: Int[np.ndarray, "b"], target: Target | None, keys: Keys
+) -> Crystal:
+    """Templates whose composition is open."""
     sites = model.config.sites
     limits = limits_of(wish, sites)
 
     def draw(complete: Any, rows: np.ndarray, target: Target | None) -> Crystal:
         given = given_sites(wish, len(rows), sites)
         told = {} if target is None else {"target": target}
-        return complete(model.params, _keys(seed, rows), given, limits, **told)
+        return complete(model.params, keys(rows), given, limits, **told)
 
-    widths = _widths(model, wish, index, limits, seed)
+    widths = _widths(model, wish, index, limits, keys)
     drawn, rows = [], []
     for width in np.unique(widths):
         chosen = np.flatnonzero(widths == width)
@@ -88,7 +116,7 @@ def draw_templates(
 
 
 def _widths(
-    model: Model, wish: Wish, index: Int[np.ndarray, "b"], limits: Limits, seed: int
+    model: Model, wish: Wish, index: Int[np.ndarray, "b"], limits: Limits, keys: Keys
 ) -> Int[np.ndarray, "b"]:
     """In how many slots each sample is drawn: few, where it is known that it has few sites."""
     sites = model.config.sites
@@ -97,7 +125,7 @@ def _widths(
     count = _counting(model.config.recipe, model.config.settings)
 
     def of(rows: np.ndarray) -> jax.Array:
-        return count(_keys(seed, rows), given_sites(wish, len(rows), sites), limits)
+        return count(keys(rows), given_sites(wish, len(rows), sites), limits)
 
     return np.minimum(slot_widths(in_blocks(of, index, size=BATCH)), sites)
 
@@ -157,13 +185,14 @@ def given_sites(wish: Wish, count: int, sites: int) -> Crystal:
 
 
 def _draw_formula(
-    model: Model, wish: Wish, index: Int[np.ndarray, "b"], target: Target | None, *, seed: int
+    model: Model, wish: Wish, index: Int[np.ndarray, "b"], target: Target | None, keys: Keys
 ) -> Crystal:
+    """Templates of exactly the formula."""
     compose = model.config.functions.compose
     assert compose is not None
     composition = composition_of(wish, most_atoms=largest_cell(model))
     return compose(
-        model.params, _keys(seed, index), [composition], np.zeros(len(index), int),
+        model.params, keys(index), [composition], np.zeros(len(index), int),
         config=model.config.settings, sites=model.config.sites,
         group_weights=weights_of(wish), target=target,
     )  # fmt: skip
@@ -213,8 +242,9 @@ def largest_cell(model: Model) -> int:
     return int(num_primitive_atoms(model.templates).max())
 
 
-def _keys(seed: int, index: Int[np.ndarray, "b"]) -> Key[jax.Array, "b"]:
-    return jax.vmap(jax.random.fold_in, (0, None))(sample_keys(seed, index), STREAM)
+def _keys(seed: int, index: Int[np.ndarray, "b"], attempt: int = 0) -> Key[jax.Array, "b"]:
+    keys = jax.vmap(jax.random.fold_in, (0, None))(sample_keys(seed, index), STREAM)
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, attempt) if attempt else keys
 
 
 @functools.cache

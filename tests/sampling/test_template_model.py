@@ -7,9 +7,10 @@ import pytest
 from jaxcrys.core.chunks import ChunkStore
 from jaxcrys.core.errors import InputError
 from jaxcrys.crystal import load_crystals
+from jaxcrys.crystal.hidden_symmetry import hides_symmetry
 from jaxcrys.crystal.primitive import num_primitive_atoms
 from jaxcrys.recipes.library import load_model
-from jaxcrys.sampling import plan
+from jaxcrys.sampling import plan, template_model
 from jaxcrys.sampling.generate import generate
 from jaxcrys.sampling.limits import limits_of
 from jaxcrys.sampling.plan import Request, Work, make_plan
@@ -41,6 +42,18 @@ def test_templates_meet_the_wish(run):
     for number in (3, 8):
         assert (drawn.species == number).any(-1).all()
     assert (num_primitive_atoms(drawn) <= 12).all()
+
+
+def test_no_template_hides_a_larger_group(run, monkeypatch):
+    """As many would where one element has to fill the positions of a cubic group."""
+    model, wish = load_model(run), Wish(groups="225", chemical_system="Li-S")
+    drawn = draw_templates(model, wish, np.arange(64), seed=0)
+    monkeypatch.setattr(template_model, "ATTEMPTS", 1)
+    once = draw_templates(model, wish, np.arange(64), seed=0)
+    hidden = hides_symmetry(once)
+    assert hides_symmetry(drawn).sum() < 0.2 * hidden.sum()
+    np.testing.assert_array_equal(drawn.wyckoff[~hidden], once.wyckoff[~hidden])
+    np.testing.assert_array_equal(drawn.species[~hidden], once.species[~hidden])
 
 
 def test_a_template_depends_on_its_number_alone(run):
