@@ -24,6 +24,7 @@ from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.core.typing import Float, Int, Key
 from jaxcrys.crystal.buckets import fit_sites
+from jaxcrys.crystal.hidden_symmetry import hides_symmetry
 from jaxcrys.crystal.protostructure import protostructure_hash
 from jaxcrys.crystal.types import Crystal
 from jaxcrys.data.retrieval import Candidate, Retriever, retrieve
@@ -181,8 +182,8 @@ def _add_drawn(
                 model.params, _keys(seed, first + owner, number), some, owner,
                 config=model.config.settings, sites=model.config.sites,
             )  # fmt: skip
-            for place, request in enumerate(first + owner):
-                crystal = take(drawn, place)
+            for place in np.flatnonzero(~hides_symmetry(drawn)):
+                request, crystal = first + owner[place], take(drawn, place)
                 label = protostructure_hash(crystal)
                 known = found[request].get(label, _Found(crystal))
                 found[request][label] = known._replace(times=known.times + 1)
