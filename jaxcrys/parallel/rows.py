@@ -21,7 +21,7 @@ def compile_rows(
     """Compile a function in which no row depends on another.
 
     Args:
-        function: of (common, *rows), where ``rows`` are pytrees with the same number of rows.
+        function: of ``(common, *rows)``, where ``rows`` are pytrees with the same number of rows.
         settings: names of its static arguments, which are given by keyword.
         strategy: one of :data:`ROW_STRATEGIES`.
 
