@@ -9,6 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from jaxcrys.core.untrusted import bound
+from jaxcrys.crystal.rejection import Rejection
+
 RESERVED = frozenset(
     {
         *("Lattice", "Properties", "pbc"),
@@ -21,6 +24,26 @@ RESERVED = frozenset(
 
 _ITEM = re.compile(r"""([^\s="']+)=("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"'{\[]\S*)""")
 _CELL = ("Lattice", "Properties", "pbc")
+_WIDTH = re.compile(r":\s*(\d{1,20})")
+
+MOST_COLUMNS = 200_000
+"""Of an atom, all widths added that a comment line might announce."""
+
+
+def check_columns(comment: str) -> None:
+    """Reject a frame that announces more columns than any has: ASE would make room for them.
+
+    Every number behind a colon counts, as ``Properties`` may stand there more than once.
+
+    Raises:
+        Rejection: ``unreadable``.
+
+    Example:
+        >>> check_columns("Properties=species:S:1:pos:R:3")
+    """
+    columns = sum(map(int, _WIDTH.findall(comment)))
+    if columns > bound(MOST_COLUMNS):
+        raise Rejection("unreadable", f"announces {columns} columns for each atom")
 
 
 def items_of(comment: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from jaxcrys.crystal.cif_reader import read_cif
 from jaxcrys.crystal.convert import raw_from_atoms, raw_from_structure
 from jaxcrys.crystal.raw import RawCell
 from jaxcrys.crystal.rejection import Rejection
-from jaxcrys.data import ase_database, optimade
+from jaxcrys.data import ase_database, extxyz, optimade
 
 TOO_LARGE = "too_large"
 """Kind of a record that was not kept; its content is its size in words."""
@@ -68,6 +68,7 @@ def _parse_poscar(text: str) -> RawCell:
 def _parse_extxyz(text: str) -> RawCell:
     import ase.io
 
+    extxyz.check_columns("".join(text.split("\n", 2)[1:2]))
     [atoms] = ase.io.read(io.StringIO(text), index=":", format="extxyz")
     return raw_from_atoms(atoms)
 

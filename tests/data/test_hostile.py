@@ -237,6 +237,14 @@ def test_operations_of_a_cif_are_bounded():
     assert len(parse("cif", cif_with(operations[::500], ["Na1 Na 0 0 0"])).numbers) == 2
 
 
+@pytest.mark.parametrize("width", ["148816435", "9" * 21, "1:pos:R:150000:a:R:150000"])
+def test_columns_of_a_frame_are_bounded(width):
+    lattice = 'Lattice="4 0 0 0 4 0 0 0 4"'
+    text = f"1\n{lattice} Properties=species:S:1:pos:R:3:wyckoff:S:{width}\nPo 0 0 0 a\n"
+    with pytest.raises(InputError, match="columns for each atom"):
+        parse("extxyz", text)
+
+
 def test_sites_of_a_cif_are_bounded():
     sites = [f"Na{n} Na {n / 30_000} 0 0" for n in range(30_000)]
     with pytest.raises(InputError, match="30000 sites, more than 20000"):
