@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from jaxcrys.core.elements import SYMBOLS
 from jaxcrys.crystal.cif_reader import read_cif
 from jaxcrys.crystal.convert import raw_from_atoms, raw_from_structure
@@ -52,7 +54,7 @@ def _parse_poscar(text: str) -> RawCell:
     with warnings.catch_warnings():
         # Without element symbols pymatgen makes them up and warns.
         warnings.filterwarnings("error", "Elements in POSCAR", BadPoscarWarning)
-        structure = Poscar.from_str("\n".join(lines)).structure
+        structure = Poscar.from_str("\n".join(_with_factor(lines))).structure
     cell = raw_from_structure(structure)
     atoms = len(cell.numbers)
     # It leaves out lines that are too many, and names of elements behind the coordinates.
@@ -63,6 +65,20 @@ def _parse_poscar(text: str) -> RawCell:
         if len(words) == 4 and words[3] in SYMBOLS[1:] and words[3] != SYMBOLS[number]:
             raise Rejection("unreadable", f"names an atom {SYMBOLS[number]} and {words[3]}")
     return cell
+
+
+def _with_factor(lines: list[str]) -> list[str]:
+    """With the factor that a negative second line, the volume, stands for.
+
+    Cartesian coordinates are scaled by it as the vectors are; pymatgen multiplies them by the
+    negative volume itself.
+    """
+    if len(lines) < 5 or not lines[1].lstrip().startswith("-"):
+        return lines
+    scale = float(lines[1])
+    vectors = np.array([line.split()[:3] for line in lines[2:5]], float)
+    factor = np.cbrt(-scale / np.abs(np.linalg.det(vectors)))
+    return [lines[0], repr(float(factor)), *lines[2:]]
 
 
 def _parse_extxyz(text: str) -> RawCell:

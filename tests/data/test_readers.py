@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import json
 import zipfile
 
@@ -123,6 +124,17 @@ def test_pymatgen_json(tmp_path):
     assert properties["energy"] == "-27.0"
     assert properties["entry_id"] == "e1"
     assert properties["gap"] == "5.0"
+
+
+@pytest.mark.parametrize("scale", ["1.5", "-216"])
+def test_the_scale_of_a_poscar_holds_for_cartesian_coordinates_too(scale):
+    """A negative one is the volume: of a cube of 4 Å it makes one of 6."""
+    text = f"x\n{scale}\n4 0 0\n0 4 0\n0 0 4\nPo Te\n1 1\ncartesian\n0 0 0\n2 2 1\n"
+    cell = parse("poscar", text)
+    expected = ase.io.read(io.StringIO(text), format="vasp")
+    np.testing.assert_allclose(cell.lattice, expected.cell.array)
+    np.testing.assert_allclose(cell.lattice, 6 * np.eye(3))
+    np.testing.assert_allclose(cell.frac, expected.get_scaled_positions())
 
 
 @pytest.mark.parametrize("behind", ["", "\n", "\n\n0 0 0\n0 0 0\n", "\n \nlattice velocities\n"])
