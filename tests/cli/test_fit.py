@@ -85,15 +85,16 @@ def test_likeliest_crystals_come_first(fitted, dataset, folder):
 
 def test_files_are_judged_as_the_set_that_they_make(fitted, folder):
     table, out = folder / "mixed.csv", folder / "of_files"
-    lines = (folder / "some.csv").read_text().splitlines(keepends=True)
-    with table.open("w", encoding="utf-8") as handle:
+    with (folder / "some.csv").open(encoding="utf-8", newline="") as handle:
+        header, *known = csv.reader(handle)
+    with table.open("w", encoding="utf-8", newline="") as handle:
         handle.writelines(["id,cif\n", "broken,nothing\n"])
-        csv.writer(handle).writerows([row["id"], row["cif"]] for row in csv.DictReader(lines))
+        csv.writer(handle).writerows([row[0], row[header.index("cif")]] for row in known)
     assert run("estimate", [str(table), "--run", str(fitted), "--out", str(out)]) == 0
     assert [row["id"] for row in read(out / "rejected.csv")] == ["broken"]
     same = [str(folder / "first"), "--run", str(fitted), "--out", str(folder / "of_set")]
     assert run("estimate", same) == 0
-    names = ("id", "estimated_packing", "estimated_packing_std")
+    names = ("id", "estimated_packing", "estimated_packing_spread")
     ours, theirs = (
         [tuple(row[name] for name in names) for row in read(each / "table.csv")]
         for each in (out, folder / "of_set")

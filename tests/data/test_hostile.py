@@ -295,7 +295,7 @@ def test_prepare_gives_each_record_so_many_seconds(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "slow.cif").write_text(text)
     (tmp_path / "in" / "salt.cif").write_text(CIF)
-    monkeypatch.setattr(sys.modules["jaxcrys.data.prepare"], "SECONDS_PER_ITEM", 10)
+    monkeypatch.setattr(sys.modules["jaxcrys.data.prepare"], "SECONDS_PER_ITEM", 4)
     made = prepare(tmp_path / "in", tmp_path / "out", workers=1)
     assert made.meta["accepted"] == 1
     assert made.meta["rejected_by_code"] == {"worker_died": 1}

@@ -114,28 +114,28 @@ def test_what_the_data_do_not_hold_is_refused(salt_run, properties, message):
         draw_templates(salt_run, Wish(properties=properties), np.arange(2), seed=0)
 
 
-@pytest.fixture(scope="module")
-def cell_run(tmp_path_factory):
+def train_on_cells(folder, steps):
     """Caesium chloride in cells of many sizes, of which the run of ``orbit_flow`` is told."""
-    folder = tmp_path_factory.mktemp("cells") / "run"
     lengths = np.random.default_rng(0).uniform(3.5, 5.5, 300)
     crystals = [build_crystal(221, [(55, "a"), (17, "b")], (a, a, a, 90, 90, 90)) for a in lengths]
     tiny = get_recipe("orbit_flow").presets["tiny"]
     network = OrbitNetConfig(layers=1, channels=16, heads=2, radial=6, neighbours=8)
     train(
         folder, stack_crystals(crystals), recipe="orbit_flow",
-        config=dataclasses.replace(CONFIG, steps=450, checkpoint_every=450),
+        config=dataclasses.replace(CONFIG, steps=steps, checkpoint_every=steps, log_every=1),
         settings=dataclasses.replace(tiny, network=network, species="given"),
         properties={"length": lengths, "noise": np.arange(300.0)},
     )  # fmt: skip
     return folder
 
 
-def test_geometry_follows_what_is_asked(cell_run, tmp_path):
+@pytest.mark.slow
+def test_geometry_follows_what_is_asked(tmp_path):
     """Cells of 60 samples have the length asked for, within half the spread of the data.
 
     Where the model knows what is likely for a value, guidance narrows it.
     """
+    cell_run = train_on_cells(tmp_path / "run", 450)
     asked = [(length, guidance) for length in (4.0, 5.0) for guidance in (0.0, 2.0)]
     salt = Wish(template="221: 1a Cs, 1b Cl")
     requests = [
@@ -153,10 +153,8 @@ def test_geometry_follows_what_is_asked(cell_run, tmp_path):
         assert pushed.std() < plain.std() / 2
 
 
-def test_properties_of_templates_alone_are_refused_where_these_are_given(
-    salt_run, cell_run, tmp_path
-):
-    join(salt_run.run, cell_run, tmp_path / "both")
+def test_properties_of_templates_alone_are_refused_where_these_are_given(salt_run, tmp_path):
+    join(salt_run.run, train_on_cells(tmp_path / "cells", 2), tmp_path / "both")
     both = load_model(tmp_path / "both")
     template = "221: 1a Cs, 1b Cl"
     wishes = [
