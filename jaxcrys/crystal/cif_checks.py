@@ -30,6 +30,9 @@ COORDINATES = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 MOST_OPERATIONS = 192
 """Of a CIF: what a conventional cell has at most."""
 
+FINEST = 10**6
+"""Common denominator of the translations of all operations of a CIF."""
+
 MOST_SITES = 20_000
 """Of a CIF; their images are counted later, and bounded by the caller."""
 
@@ -42,8 +45,7 @@ _WATER = re.compile(r"Wat|wat|OH|NO3|O-H")
 """Symbols that stand for several atoms."""
 
 _CHARGE = re.compile(r"\d*[+-]?\d*")
-_TERM = r"(?:[xyzXYZ]|\d+/\d+|\d*\.\d+|\d+\.?)"
-_FINEST = 10**6  # common denominator of the translations of operations
+_TERM = r"(?:[xyzXYZ]|\d+/0*[1-9]\d*|\d*\.\d+|\d+\.?)"
 _COMPONENT = re.compile(rf"[+-]?{_TERM}(?:[+-]{_TERM})*")
 
 
@@ -146,7 +148,7 @@ def form_a_group(texts: tuple[str, ...]) -> bool:
     components = [_compact(text).split(",") for text in texts]
     shifts = [[_shift(part) for part in parts] for parts in components]
     unit = math.lcm(*(shift.denominator for each in shifts for shift in each))
-    if unit > _FINEST:
+    if unit > FINEST:
         return False
     rotations = np.array([[_row(part) for part in parts] for parts in components], int)
     translations = np.array([[int(shift * unit) for shift in each] for each in shifts], int)

@@ -11,6 +11,7 @@ from pymatgen.io.cif import CifParser
 
 from jaxcrys.crystal import Crystal, build_crystal, example_crystal
 from jaxcrys.crystal.cif import to_cif
+from jaxcrys.crystal.cif_checks import form_a_group
 from jaxcrys.crystal.cif_reader import read_cif
 from jaxcrys.crystal.convert import cell_and_labels, raw_from_structure, to_structure
 from jaxcrys.crystal.raw import RawCell
@@ -160,6 +161,14 @@ def test_texts_as_people_write_them(text, numbers):
     assert sorted(found.numbers.tolist()) == numbers
 
 
+def test_operations_of_every_group_form_one_and_fewer_do_not():
+    for group in gemmi.spacegroup_table():
+        texts = [operation.triplet() for operation in group.operations()]
+        assert form_a_group(tuple(texts)), group.xhm()
+        if len(texts) > 2:  # of two operations, the identity alone is a group
+            assert not form_a_group(tuple(texts[:-1])), group.xhm()
+
+
 def test_occupancies_that_are_not_given_are_1():
     """By the dictionary of CIF; pymatgen takes ``.`` for 0, and leaves the site out."""
     text = f"data_a{IDENTITY}{OCCUPIED}C1 C 0 0 0 .\nN1 N 0 0 0.5 ?\nO1 O 0 0 0.25 1\n"
@@ -204,6 +213,7 @@ def test_occupancies_that_are_not_given_are_1():
         (f"data_a{IDENTITY}_Cell_length_c 7\n{SITES}C1 0 0 0\n", "unreadable"),
         (f"data_a{IDENTITY.replace('x, y, z', 'x, y, zq')}{SITES}C1 0 0 0\n", "unreadable"),
         (f"data_a{IDENTITY.replace('x, y, z', 'x, 2y, z')}{SITES}C1 0 0 0\n", "unreadable"),
+        (f"data_a{IDENTITY.replace('x, y, z', 'x+1/0, y, z')}{SITES}C1 0 0 0\n", "unreadable"),
         (f"data_a{IDENTITY.replace('x, y, z', 'x, x, z')}{SITES}C1 0 0 0\n", "unreadable"),
         (f"data_a{HEAD}_space_group_name_H-M_alt 'P 7'\n{SITES}C1 0 0 0\n", "unreadable"),
         (
