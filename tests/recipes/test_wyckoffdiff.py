@@ -61,7 +61,7 @@ def test_constant_predictions_come_with_the_shares_of_the_process():
     several = -1.0
     params = constant_scores(single=-0.5, several=several)
     config = dataclasses.replace(CONFIG, attempts=1)
-    found = drawn_with(params, 1500, only(groups=(2,), elements=(8,)), config=config, sites=12)
+    found = drawn_with(params, 3000, only(groups=(2,), elements=(8,)), config=config, sites=12)
     assert not found.mended[(found.templates.wyckoff > 0).any(-1)].any()
     survival = cosine_alpha_bar(50, clip=(0.0, 1.0))[strided_times(50, 5)]
     reveal = (survival[1:] - survival[:-1]) / (1 - survival[:-1])
@@ -72,7 +72,7 @@ def test_constant_predictions_come_with_the_shares_of_the_process():
 
     usable = ~found.mended
     empty = (1 - full(-0.5, 1)) ** 8 * (1 - full(several, 2))
-    assert_share((~usable).mean(), empty, 1500)
+    assert_share((~usable).mean(), empty, 3000)
     wyckoff = found.templates.wyckoff[usable]
     centres = (wyckoff == position_slots(np.array(2))[3]).any(-1)
     assert_share(centres.mean(), full(-0.5, 1) / (1 - empty), usable.sum())
