@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxcrys.core.checkpoint import open_checkpoints
+from jaxcrys.crystal import Crystal
 from jaxcrys.crystal.buckets import choose_shapes
 from jaxcrys.nn import CSPNetConfig
 from jaxcrys.nn.set_transformer import SetTransformerConfig
@@ -20,17 +22,28 @@ from tests.crystals import random_crystals
 NETWORK = CSPNetConfig(layers=1, channels=16, frequencies=4, time_channels=8)
 
 
-def fresh_run(folder: Path, *, recipe: str, settings: Any) -> Path:
-    """A run on random crystals that has not taken a step: it samples, but knows nothing."""
-    crystals, functions = random_crystals(60, seed=1), get_recipe(recipe)
+def fresh_run(
+    folder: Path,
+    *,
+    recipe: str,
+    settings: Any,
+    crystals: Crystal | None = None,
+    properties: dict[str, np.ndarray] | None = None,
+) -> Path:
+    """A run, on random crystals by default, without a step: it samples, but knows nothing."""
+    crystals = random_crystals(60, seed=1) if crystals is None else crystals
+    functions = get_recipe(recipe)
     settings = functions.fit(settings, crystals)
+    if properties is not None:
+        columns = np.stack(list(properties.values()), axis=-1)
+        settings = functions.condition(settings, tuple(properties), columns)
     config = ModelConfig(
         recipe=recipe,
         settings=settings,
         shapes=choose_shapes(crystals, limit=1, cost=functions.cost(settings)),
         sites=crystals.wyckoff.shape[-1],
     )
-    described = {"model": model_to_json(config), "data": {"training": 60}}
+    described = {"model": model_to_json(config), "data": {"training": len(crystals.group)}}
     write_run(folder, described, crystals)
     params = functions.init(jax.random.key(0), settings)
     with open_checkpoints(checkpoints_path(folder)) as store:

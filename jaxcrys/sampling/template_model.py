@@ -71,7 +71,8 @@ def draw_templates(
         )
     check_obeys(model.config.recipe, wish)
     target = target_of(model, asked or asked_of([model], wish, index, seed=seed))
-    draw = _draw_formula if wish.formula is not None else _draw_open
+    size = block_size(len(index), most=BATCH)  # whatever is drawn again needs no other program
+    draw = functools.partial(_draw_open, size=size) if wish.formula is None else _draw_formula
     templates = draw(model, wish, index, target, functools.partial(_keys, seed))
     for attempt in range(1, ATTEMPTS):
         hidden = np.flatnonzero(hides_symmetry(templates))
@@ -90,7 +91,13 @@ def _with_rows(values: np.ndarray, others: np.ndarray, *, rows: np.ndarray) -> n
 
 
 def _draw_open(
-    model: Model, wish: Wish, index: Int[np.ndarray, "b"], target: Target | None, keys: Keys
+    model: Model,
+    wish: Wish,
+    index: Int[np.ndarray, "b"],
+    target: Target | None,
+    keys: Keys,
+    *,
+    size: int,
 ) -> Crystal:
     """Templates whose composition is open."""
     sites = model.config.sites
@@ -107,9 +114,8 @@ def _draw_open(
         chosen = np.flatnonzero(widths == width)
         complete = _completion(model.config.recipe, model.config.settings, int(width))
         part = in_blocks(
-            functools.partial(draw, complete), index[chosen], take(target, chosen),
-            size=block_size(len(chosen), most=BATCH),
-        )  # fmt: skip
+            functools.partial(draw, complete), index[chosen], take(target, chosen), size=size
+        )
         drawn.append(part)
         rows.append(chosen)
     return take(fit_sites(join_crystals(drawn), sites), np.argsort(np.concatenate(rows)))

@@ -80,7 +80,8 @@ def test_loss_is_that_of_normal_distributions_and_skips_what_is_not_known():
 
 def test_members_differ_and_the_spread_holds_their_disagreement():
     config, params = model()
-    mean, log_variance = regressor.members(params, on_device(CRYSTALS), config=config, shape=SHAPE)
+    said = jax.jit(functools.partial(regressor.members, config=config, shape=SHAPE))
+    mean, log_variance = said(params, on_device(CRYSTALS))
     assert np.asarray(mean).std(0).min() > 1e-3
     rng = np.random.default_rng(0)  # draws from the members, in place of the formula
     drawn = np.concatenate([

@@ -12,19 +12,20 @@ import jax
 import numpy as np
 import pytest
 
+from jaxcrys.cli.train import recipe_settings
 from jaxcrys.core.errors import InputError
 from jaxcrys.crystal import save_crystals
 from jaxcrys.parallel.distributed import scheduled, start_distributed
-from jaxcrys.recipes import get_recipe
 from jaxcrys.recipes.run_folder import metrics_path
 from jaxcrys.training import TrainingConfig, train
 from jaxcrys.training.metrics import read_metrics
 from tests.crystals import random_crystals
 
 CONFIG = TrainingConfig(
-    steps=8, batch_size=64, microbatches=8, warmup_steps=4, checkpoint_every=8, log_every=1,
+    steps=4, batch_size=64, microbatches=8, warmup_steps=2, checkpoint_every=4, log_every=1,
     max_shapes=1, optimiser="adam", validation_size=8,
 )  # fmt: skip
+SMALL = '{"network": {"layers": 1, "channels": 16, "heads": 2}}'
 TRAINING = [
     part
     for name in ("steps", "batch_size", "microbatches", "warmup_steps", "checkpoint_every",
@@ -54,7 +55,8 @@ def start(dataset, out, *options, devices=4, processes=2):
     address = f"127.0.0.1:{free_port()}"
     command = [
         *(sys.executable, "-m", "jaxcrys", "train", str(dataset), "--out", str(out)),
-        *("--recipe", "wyformer", "--preset", "tiny", *TRAINING, *options),
+        *("--recipe", "wyformer", "--preset", "tiny", "--settings", SMALL),
+        *(*TRAINING, *options),
         *("--coordinator", address, "--processes", str(processes), "--process"),
     ]
     return [
@@ -76,7 +78,7 @@ def alone(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone") / "run"
     train(
         folder, random_crystals(60, seed=1), recipe="wyformer", config=CONFIG,
-        settings=get_recipe("wyformer").presets["tiny"], devices=jax.devices()[:1],
+        settings=recipe_settings("wyformer", "tiny", SMALL, None), devices=jax.devices()[:1],
     )  # fmt: skip
     return losses(folder)
 
@@ -100,7 +102,7 @@ def test_two_processes_train_as_one_device(dataset, alone, tmp_path, strategy, d
 
 @pytest.mark.slow
 def test_one_process_that_is_asked_to_stop_stops_both(dataset, tmp_path):
-    options = ("--steps", "100000", "--warmup-steps", "4")
+    options = ("--steps", "100000", "--warmup-steps", "2")
     members = start(dataset, tmp_path / "run", *options)
     metrics = metrics_path(tmp_path / "run")
     while not (metrics.exists() and len(metrics.read_text()) > 500):

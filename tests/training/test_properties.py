@@ -22,6 +22,7 @@ from jaxcrys.training.join import join
 from jaxcrys.training.metrics import read_metrics
 from tests.breaking import BreaksAt
 from tests.crystals import random_crystals
+from tests.models import fresh_run
 
 CONFIG = TrainingConfig(
     steps=300, batch_size=32, learning_rate=5e-3, warmup_steps=10, checkpoint_every=300,
@@ -114,19 +115,17 @@ def test_what_the_data_do_not_hold_is_refused(salt_run, properties, message):
         draw_templates(salt_run, Wish(properties=properties), np.arange(2), seed=0)
 
 
-def train_on_cells(folder, steps):
-    """Caesium chloride in cells of many sizes, of which the run of ``orbit_flow`` is told."""
+def cells_of_many_sizes():
+    """Caesium chloride, with the lengths of its cells and a column that says nothing."""
     lengths = np.random.default_rng(0).uniform(3.5, 5.5, 300)
     crystals = [build_crystal(221, [(55, "a"), (17, "b")], (a, a, a, 90, 90, 90)) for a in lengths]
-    tiny = get_recipe("orbit_flow").presets["tiny"]
+    return stack_crystals(crystals), {"length": lengths, "noise": np.arange(300.0)}
+
+
+def cell_settings():
     network = OrbitNetConfig(layers=1, channels=16, heads=2, radial=6, neighbours=8)
-    train(
-        folder, stack_crystals(crystals), recipe="orbit_flow",
-        config=dataclasses.replace(CONFIG, steps=steps, checkpoint_every=steps, log_every=1),
-        settings=dataclasses.replace(tiny, network=network, species="given"),
-        properties={"length": lengths, "noise": np.arange(300.0)},
-    )  # fmt: skip
-    return folder
+    tiny = get_recipe("orbit_flow").presets["tiny"]
+    return dataclasses.replace(tiny, network=network, species="given")
 
 
 @pytest.mark.slow
@@ -135,7 +134,13 @@ def test_geometry_follows_what_is_asked(tmp_path):
 
     Where the model knows what is likely for a value, guidance narrows it.
     """
-    cell_run = train_on_cells(tmp_path / "run", 450)
+    crystals, columns = cells_of_many_sizes()
+    train(
+        tmp_path / "run", crystals, recipe="orbit_flow", settings=cell_settings(),
+        properties=columns,
+        config=dataclasses.replace(CONFIG, steps=450, checkpoint_every=450, log_every=1),
+    )  # fmt: skip
+    cell_run = tmp_path / "run"
     asked = [(length, guidance) for length in (4.0, 5.0) for guidance in (0.0, 2.0)]
     salt = Wish(template="221: 1a Cs, 1b Cl")
     requests = [
@@ -154,7 +159,12 @@ def test_geometry_follows_what_is_asked(tmp_path):
 
 
 def test_properties_of_templates_alone_are_refused_where_these_are_given(salt_run, tmp_path):
-    join(salt_run.run, train_on_cells(tmp_path / "cells", 2), tmp_path / "both")
+    crystals, columns = cells_of_many_sizes()
+    cells = fresh_run(
+        tmp_path / "cells", recipe="orbit_flow", settings=cell_settings(), crystals=crystals,
+        properties=columns,
+    )  # fmt: skip
+    join(salt_run.run, cells, tmp_path / "both")
     both = load_model(tmp_path / "both")
     template = "221: 1a Cs, 1b Cl"
     wishes = [
