@@ -90,7 +90,7 @@ class Command:
         )
         values = {"out": self.out} | dataclasses.asdict(result)
         if not result.finished:
-            text = f"saved after {result.steps} steps; the same command goes on from here"
+            text = f"saved at step {result.steps}; the same command goes on from here"
             console.tell(f"{self.out}: {text}", **values)
         elif is_first():
             console.tell(

@@ -146,7 +146,7 @@ def train(
         programs = make_programs(model, config, mesh, strategy)
         last = first
         if first < config.steps:
-            _compile(programs, state, batches, progress)
+            _compile(programs, state, batches, stopping, progress)
             loop = _Loop(config, described, programs, held_out, store, log, window, stopping)
             last = loop.run(state, batches, progress)
         store.wait()
@@ -259,12 +259,23 @@ def _describe(
     }
 
 
-def _compile(programs: Programs, state: TrainState, batches: Batches, progress: Progress) -> None:
-    """Compile the gradient for each cell shape ahead, so that step times are honest."""
+def _compile(
+    programs: Programs,
+    state: TrainState,
+    batches: Batches,
+    stopping: Stopping,
+    progress: Progress,
+) -> None:
+    """Compile the gradient for each cell shape ahead, so that step times are honest.
+
+    Who is to stop has no time for it.
+    """
     with progress.bar("compiling", total=batches.order.num_shapes) as bar:
         for shape, example in batches.one_of_each():
             jax.block_until_ready(programs.gradient(state, example, shape=shape))
             bar.advance()
+            if stopping.asked:
+                break
 
 
 def _resume(

@@ -14,19 +14,23 @@ import jax
 
 
 class Stopping:
-    """Whether to stop."""
+    """Whether to stop.
+
+    Attributes:
+        asked: whether this process was asked; never where several train, which stop together.
+    """
 
     def __init__(self) -> None:
-        self._asked = False
+        self.asked = False
 
     def ask(self, *_: Any) -> None:
         """Stop after this step; a signal handler."""
-        self._asked = True
+        self.asked = True
 
     def after(self, step: int) -> bool:
         """Whether this step is the last; the same in every process."""
         if jax.process_count() == 1:
-            return self._asked
+            return self.asked
         from jax.experimental import multihost_utils
 
         return multihost_utils.reached_preemption_sync_point(step)

@@ -110,7 +110,7 @@ def test_one_process_that_is_asked_to_stop_stops_both(dataset, tmp_path):
     members[1].send_signal(signal.SIGTERM)
     told = [member.communicate()[0] for member in members]
     assert [member.returncode for member in members] == [0, 0], told
-    steps = re.search(r"saved after (\d+) steps", told[0])
+    steps = re.search(r"saved at step (\d+)", told[0])
     assert steps
     assert (tmp_path / "run" / "checkpoints" / steps[1]).is_dir()
 

@@ -1,5 +1,6 @@
 """A run that is asked to stop, or whose newest checkpoint is damaged, goes on as if nothing was."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from jaxcrys.core.errors import InputError
-from jaxcrys.core.progress import Progress
+from jaxcrys.core.progress import Bar, Progress
 from jaxcrys.recipes import get_recipe
 from jaxcrys.recipes.library import load_model
 from jaxcrys.recipes.run_folder import metrics_path
@@ -66,6 +67,34 @@ def test_sigterm_saves_and_the_run_goes_on_to_the_last_bit(unbroken, tmp_path, s
     assert load_model(folder, checkpoint="latest").step == step + 1
     assert run(folder).finished
     same(folder, unbroken)
+
+
+class StopsWhileCompiling(Progress):
+    """Sends SIGTERM when the first program is there."""
+
+    def __init__(self):
+        self.compiled = 0
+
+    @contextlib.contextmanager
+    def bar(self, name, *, total, done=0):
+        """Count the programs."""
+
+        def update(steps, note):
+            if name == "compiling":
+                self.compiled += steps
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        yield Bar(update)
+
+
+def test_who_is_to_stop_does_not_wait_for_all_programs(tmp_path):
+    progress, config = StopsWhileCompiling(), dataclasses.replace(CONFIG, max_shapes=3)
+    result = train(
+        tmp_path / "run", CRYSTALS, recipe="diffcsp_pp", settings=SETTINGS, config=config,
+        progress=progress,
+    )  # fmt: skip
+    assert (result.steps, progress.compiled) == (1, 1)
+    assert len(load_model(tmp_path / "run", checkpoint="latest").config.shapes) == 3
 
 
 def test_a_run_goes_on_with_other_devices(unbroken, tmp_path):

@@ -15,7 +15,7 @@ rm -f "$HOME/train.exit"
 nohup bash -c '
   status=0
   python experiments/train.py "$@" > ~/train.out || status=$?
-  if [ $status = 0 ] && grep -q ": saved after" ~/train.out; then status=130; fi
+  if [ $status = 0 ] && grep -q ": saved at step" ~/train.out; then status=130; fi
   cat ~/train.out
   echo $status > ~/train.exit
 ' train "$@" >> "$HOME/train.log" 2>&1 < /dev/null &
