@@ -90,8 +90,7 @@ class Command:
         )
         values = {"out": self.out} | dataclasses.asdict(result)
         if not result.finished:
-            text = f"saved at step {result.steps}; the same command goes on from here"
-            console.tell(f"{self.out}: {text}", **values)
+            console.tell(stopped(self.out, result.steps), **values)
         elif is_first():
             console.tell(
                 f"{self.out}: {result.steps} steps, validation loss {result.loss:.4f} at step "
@@ -128,6 +127,11 @@ def defaults(arguments: Sequence[str]) -> Command:
     return dataclasses.replace(
         base, config=Path(given[-1]), training=training, settings=settings, **values
     )
+
+
+def stopped(run: Path, step: int) -> str:
+    """What is said of a training that was asked to stop; tpu_configs/launch/start.sh knows it."""
+    return f"{run}: saved at step {step}; the same command goes on from here"
 
 
 def recipe_settings(recipe: str, preset: str, changes: str, species: str | None) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxcrys.cli.train import stopped
 from jaxcrys.core.errors import InputError
 from tpu_configs.launch import babysit, launch
 
@@ -248,7 +249,7 @@ def test_a_launch_runs_its_commands_in_order(cloud, tmp_path):
 
 @pytest.fixture
 def host(tmp_path):
-    """The home folder of a host, whose Python writes down its arguments, waits, and ends with 3."""
+    """The home of a host, whose Python writes down its arguments, waits, and ends as told."""
     scripts = tmp_path / "jaxcrys" / "tpu_configs" / "launch"
     shutil.copytree(ROOT / "tpu_configs" / "launch", scripts)
     binary = tmp_path / "jaxcrys-venv" / "bin"
@@ -256,8 +257,9 @@ def host(tmp_path):
     (binary / "activate").write_text(f"PATH={shlex.quote(str(binary))}:$PATH\n")
     (binary / "python").write_text(
         f"#!{sys.executable}\nimport json, os, sys, time\n"
-        "json.dump([os.getcwd(), *sys.argv[1:]], open('arguments', 'w'))\nprint('hello')\n"
-        "while not os.path.exists('end'): time.sleep(0.05)\nsys.exit(3)\n"
+        "json.dump([os.getcwd(), *sys.argv[1:]], open('arguments', 'w'))\n"
+        "print(os.environ['SAYS'])\n"
+        "while not os.path.exists('end'): time.sleep(0.05)\nsys.exit(int(os.environ['ENDS']))\n"
     )
     (binary / "python").chmod(0o755)
 
@@ -270,8 +272,16 @@ def host(tmp_path):
     return run
 
 
-def test_a_training_starts_once_and_leaves_its_exit_status(host, tmp_path):
-    """With its arguments as they were given, after two shells."""
+@pytest.mark.parametrize(
+    ("says", "ends", "status"),
+    [("hello", 3, 3), ("run: 20000 steps", 0, 0), (stopped(Path("run"), 7), 0, 130)],
+)
+def test_a_training_starts_once_and_leaves_its_exit_status(
+    host, tmp_path, monkeypatch, says, ends, status
+):
+    """With its arguments as they were given, after two shells; 130 where it was asked to stop."""
+    monkeypatch.setenv("SAYS", says)
+    monkeypatch.setenv("ENDS", str(ends))
     start = remote(launch.starting(make_job())[-1].command)
     assert host(babysit.ASK).stdout == "training: never started\n"
     assert host(start).returncode == 0
@@ -284,8 +294,8 @@ def test_a_training_starts_once_and_leaves_its_exit_status(host, tmp_path):
     while (said := host(babysit.ASK).stdout) == "training: runs\n":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert said == "training: ended 3\n"
-    assert (tmp_path / "train.log").read_text() == "hello\n"
+    assert said == f"training: ended {status}\n"
+    assert (tmp_path / "train.log").read_text() == f"{says}\n"
     folder, script, *arguments = json.loads((tmp_path / "jaxcrys" / "arguments").read_text())
     assert (Path(folder), script) == (tmp_path / "jaxcrys", "experiments/train.py")
     assert arguments == ["--hardware", "tpu_configs/v5e-16.yaml", *ODD]
