@@ -75,6 +75,9 @@ def load_run(run: Path, *, checkpoint: str = "best") -> Model:
     with open_checkpoints(checkpoints_path(run)) as store:
         named = {"best": store.best(), "latest": store.latest()}
         step = named[checkpoint] if checkpoint in named else int(checkpoint)
+        if step is None and named["latest"] is not None:
+            hint = f"let the training go on, or take checkpoint 'latest', of step {named['latest']}"
+            raise InputError(str(run), "was stopped before its first validation", hint)
         if step is None:
             raise InputError(str(run), "has no checkpoint yet", "let the training go on")
         params = store.restore(step, "ema", parameters_like(config))

@@ -95,6 +95,8 @@ def test_who_is_to_stop_does_not_wait_for_all_programs(tmp_path):
     )  # fmt: skip
     assert (result.steps, progress.compiled) == (1, 1)
     assert len(load_model(tmp_path / "run", checkpoint="latest").config.shapes) == 3
+    with pytest.raises(InputError, match=r"before its first validation.* 'latest', of step 1"):
+        load_model(tmp_path / "run")
 
 
 def test_a_run_goes_on_with_other_devices(unbroken, tmp_path):
