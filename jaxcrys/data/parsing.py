@@ -1,6 +1,7 @@
 """Turn the content of a raw record into a cell; runs in worker processes."""
 
 import io
+import itertools
 import re
 import warnings
 from collections.abc import Callable
@@ -51,6 +52,8 @@ def _parse_poscar(text: str) -> RawCell:
 
     # Velocities and what else follows stand behind an empty line.
     lines = re.split(r"\n\s*\n", text.rstrip())[0].split("\n")
+    if _announced(lines) > len(lines):  # pymatgen would make a list of them all
+        raise Rejection("unreadable", "announces more atoms than it has lines")
     with warnings.catch_warnings():
         # Without element symbols pymatgen makes them up and warns.
         warnings.filterwarnings("error", "Elements in POSCAR", BadPoscarWarning)
@@ -65,6 +68,20 @@ def _parse_poscar(text: str) -> RawCell:
         if len(words) == 4 and words[3] in SYMBOLS[1:] and words[3] != SYMBOLS[number]:
             raise Rejection("unreadable", f"names an atom {SYMBOLS[number]} and {words[3]}")
     return cell
+
+
+def _announced(lines: list[str]) -> int:
+    """The sum of the first lines of whole numbers behind the vectors."""
+    whole = [_whole_numbers(line) for line in lines[5:]]
+    counts = itertools.takewhile(bool, itertools.dropwhile(lambda line: not line, whole))
+    return sum(abs(count) for line in counts for count in line)
+
+
+def _whole_numbers(line: str) -> list[int]:
+    try:
+        return [int(word) for word in line.partition("#")[0].split()]
+    except ValueError:
+        return []
 
 
 def _with_factor(lines: list[str]) -> list[str]:

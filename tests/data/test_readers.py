@@ -20,6 +20,9 @@ from jaxcrys.crystal.convert import from_arrays, to_atoms, to_structure
 from jaxcrys.data.parsing import parse
 from jaxcrys.data.readers import read_records
 
+CELL = "x\n1\n4 0 0\n0 4 0\n0 0 4\n"
+"""The first lines of a POSCAR."""
+
 CIF = to_cif(example_crystal(), name="salt")
 
 PACKED = gzip.compress(b"cif\n" + bytes(1000), mtime=0)
@@ -140,7 +143,7 @@ def test_the_scale_of_a_poscar_holds_for_cartesian_coordinates_too(scale):
 @pytest.mark.parametrize("behind", ["", "\n", "\n\n0 0 0\n0 0 0\n", "\n \nlattice velocities\n"])
 @pytest.mark.parametrize("mode", ["direct", "Cartesian", "Selective\nDirect"])
 def test_what_may_follow_the_atoms_of_a_poscar(behind, mode):
-    text = f"x\n1\n4 0 0\n0 4 0\n0 0 4\nPo\n1\n{mode}\n0 0 0 T T T{behind}"
+    text = f"{CELL}Po\n1\n{mode}\n0 0 0 T T T{behind}"
     assert parse("poscar", text).numbers.tolist() == [84]
 
 
@@ -198,9 +201,11 @@ def test_missing_files_are_named(tmp_path):
     ("kind", "content", "code"),
     [
         ("poscar", "no poscar", "unreadable"),
-        ("poscar", "x\n1\n4 0 0\n0 4 0\n0 0 4\nT\n1\ndirect\n0 0 0 Ti\n", "unreadable"),
-        ("poscar", "x\n1\n4 0 0\n0 4 0\n0 0 4\nPo\n1\ndirect\n0 0 0\n.5 0 0\n", "unreadable"),
-        ("poscar", "x\n1\n4 0 0\n0 4 0\n0 0 4\n1\ndirect\n0 0 0\n", "unreadable"),
+        ("poscar", f"{CELL}T\n1\ndirect\n0 0 0 Ti\n", "unreadable"),
+        ("poscar", f"{CELL}Po\n1\ndirect\n0 0 0\n.5 0 0\n", "unreadable"),
+        ("poscar", f"{CELL}1\ndirect\n0 0 0\n", "unreadable"),
+        ("poscar", f"{CELL}2093918199 # many\nFe\n1\ndirect\n0 0 0 Fe\n", "unreadable"),
+        ("poscar", f"{CELL}Fe\nS\n1\n999999999999\ndirect\n0 0 0 Fe\n", "unreadable"),
         ("extxyz", "1\nno lattice\nH 0 0 0\n", "bad_lattice"),
         ("extxyz", "1\nLattice='1 0'\nH 0 0 0\n", "unreadable"),
         ("structure", {"lattice": {}, "sites": []}, "unreadable"),
