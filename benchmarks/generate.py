@@ -1,13 +1,14 @@
 """How fast crystals are drawn: the orbit flow, and the full-cell CSPNet of DiffCSP++ beside it.
 
     python benchmarks/generate.py DATASET [--crystals 512] [--batch 128] [--steps 20]
-        [--preset small] [--dtype bfloat16] [--peer-calls 20]
+        [--preset small] [--dtype bfloat16] [--peer-calls 20] [--compiler usual]
 
 DATASET is a prepared dataset; its templates are filled. Parameters are random, which costs the same
 as trained ones. Every cell shape is compiled first; the table gives, for each, the time to compile
 and to draw a batch, and which share of it the network takes, and the search for neighbours, as
-timed alone. The peer makes 2 network calls in each of 1,000 steps; ``--peer-calls`` of them are
-run, and the time is scaled up to 2,000. All rows come from the same run.
+timed alone. ``--compiler usual`` compiles as JAX does by itself. The peer makes 2 network calls in
+each of 1,000 steps; ``--peer-calls`` of them are run, and the time is scaled up to 2,000. All rows
+come from the same run.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcrys.core.compiling import quick_jit
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
 from jaxcrys.crystal import Crystal, load_crystals
@@ -34,6 +36,11 @@ from jaxcrys.recipes.base import Recipe
 
 PEER_STEPS = 1000
 MAX_SHAPES = 8
+
+COMPILERS: dict[str, Callable[..., Any]] = {
+    "quick": lambda function: quick_jit(function, "config", "shape"),
+    "usual": lambda function: jax.jit(function, static_argnames=("config", "shape")),
+}
 
 
 def peak_memory() -> float:
@@ -70,14 +77,22 @@ def batches(
 
 
 def draw(
-    recipe: Recipe, config: Any, params: Any, crystals: Crystal, size: int, calls: int, scale: float
+    recipe: Recipe,
+    config: Any,
+    params: Any,
+    crystals: Crystal,
+    size: int,
+    calls: int,
+    scale: float,
+    *,
+    compiler: str,
 ) -> float:
     """Print a line for each shape; return crystals a second over the dataset's mix of shapes."""
     header = f"{'sites':>6}{'atoms':>6}{'share':>8}{'compile s':>11}{'batch s':>9}"
     print(f"   {header}{'crystals/s':>12}{'network':>9}{'graph':>7}")
     seconds = total = 0.0
     for shape, batch, members in batches(recipe, config, crystals, size):
-        sample = jax.jit(recipe.sample, static_argnames=("config", "shape"))
+        sample = COMPILERS[compiler](recipe.sample)
         keys = sample_keys(0, np.arange(size))
         begin = time.perf_counter()
         program = sample.lower(params, keys, batch, config=config, shape=shape).compile()
@@ -127,6 +142,7 @@ def main() -> None:
     parser.add_argument("--preset", default="small")
     parser.add_argument("--dtype", default="float32", help="or bfloat16: the network's arithmetic")
     parser.add_argument("--peer-calls", type=int, default=20, help="0 for no peer")
+    parser.add_argument("--compiler", choices=COMPILERS, default="quick")
     options = parser.parse_args()
     crystals = load_crystals(options.dataset / "crystals.npz")
     chosen = np.random.default_rng(0).permutation(len(crystals.group))[: options.crystals]
@@ -143,7 +159,9 @@ def main() -> None:
     )  # fmt: skip
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     print(f"\norbit_flow, {options.preset}, {size:,} parameters, {options.dtype}")
-    ours = draw(flow, config, params, crystals, options.batch, options.steps, 1.0)
+    ours = draw(
+        flow, config, params, crystals, options.batch, options.steps, 1.0, compiler=options.compiler
+    )
     if not options.peer_calls:
         return
     peer = get_recipe("diffcsp_pp")
@@ -151,7 +169,10 @@ def main() -> None:
     config, params = prepare(peer, "small", crystals, sampler_steps=steps)
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     print(f"\ndiffcsp_pp, small, {size:,} parameters; times scaled from {2 * steps} calls")
-    theirs = draw(peer, config, params, crystals, options.batch, 2 * PEER_STEPS, PEER_STEPS / steps)
+    theirs = draw(
+        peer, config, params, crystals, options.batch, 2 * PEER_STEPS, PEER_STEPS / steps,
+        compiler=options.compiler,
+    )  # fmt: skip
     print(f"\norbit_flow draws {ours / theirs:,.0f} times as many crystals a second")
 
 

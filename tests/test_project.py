@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxcrys.core.compiling import QUICK
+
 ROOT = Path(__file__).parents[1]
 MAX_LINES = 450
 FOLDERS = (
@@ -89,11 +91,19 @@ if wrong.any():
 """
 
 
-@pytest.mark.parametrize("flags", ["", os.environ.get("XLA_FLAGS", "")], ids=["default", "tests"])
+FLAGS = {
+    "default": "",
+    "quick": " ".join(f"--{name}={value}" for name, value in QUICK.items()),
+    "tests": os.environ.get("XLA_FLAGS", ""),
+}
+
+
+@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS.keys())
 def test_this_build_of_jax_computes_right(flags):
     """jax 0.10.2 is wrong in 18 % of these rows on CPU, without an error (DESIGN rule 9).
 
-    With the compiler's defaults, as users run it, and with the flags of these tests.
+    With the compiler's defaults, as users train, with what crystals are drawn with, and with the
+    flags of these tests.
     """
     environment = os.environ | {"XLA_FLAGS": flags}
     ran = subprocess.run(

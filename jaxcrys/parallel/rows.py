@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from jaxcrys.core.compiling import quick_jit
 from jaxcrys.core.errors import InputError
 from jaxcrys.parallel.blocks import devices_for
 
@@ -41,7 +42,7 @@ def compile_rows(
 
 
 def _sharded(function: Callable[..., Any], settings: tuple[str, ...]) -> Callable[..., Any]:
-    return jax.jit(function, static_argnames=settings)
+    return quick_jit(function, *settings)
 
 
 def _pmap(function: Callable[..., Any], settings: tuple[str, ...]) -> Callable[..., Any]:

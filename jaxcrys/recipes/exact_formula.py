@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxcrys.core.compiling import quick_jit
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Float, Int, Key
@@ -206,9 +207,9 @@ def _best_position(choices: oracles.Choices, scores: Float[np.ndarray, "28"]) ->
 def _programs(config: Config, sites: int) -> Programs:
     known = {"config": config, "sites": sites}
     return Programs(
-        begin=jax.jit(functools.partial(site_model.begin, **known)),
-        add_group=jax.jit(functools.partial(site_model.read_group, **known)),
-        positions=jax.jit(functools.partial(site_model.offer_positions, config=config)),
-        elements=jax.jit(functools.partial(site_model.offer_elements, config=config)),
-        add_site=jax.jit(functools.partial(site_model.read_site, **known)),
+        begin=quick_jit(functools.partial(site_model.begin, **known)),
+        add_group=quick_jit(functools.partial(site_model.read_group, **known)),
+        positions=quick_jit(functools.partial(site_model.offer_positions, config=config)),
+        elements=quick_jit(functools.partial(site_model.offer_elements, config=config)),
+        add_site=quick_jit(functools.partial(site_model.read_site, **known)),
     )

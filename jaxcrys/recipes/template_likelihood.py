@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxcrys.core.compiling import quick_jit
 from jaxcrys.core.pytree import take
 from jaxcrys.core.typing import Float, Int
 from jaxcrys.crystal.buckets import slot_widths
@@ -232,4 +233,4 @@ def descriptions(group: int, sites: Sites) -> list[Sites]:
 def _programs(config: Config) -> tuple[Any, Any]:
     of_group = functools.partial(group_log_prob, config=config)
     of_next = functools.partial(next_log_prob, config=config)
-    return jax.jit(of_group), jax.jit(of_next)
+    return quick_jit(of_group), quick_jit(of_next)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtr
 
+from jaxcrys.core.compiling import quick_jit
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.progress import Progress
 from jaxcrys.core.pytree import take
@@ -122,4 +123,4 @@ def _narrow(values: np.ndarray) -> jax.Array:
 def _program(recipe: str) -> Callable[..., Estimate]:
     function = get_recipe(recipe).estimate
     assert function is not None
-    return jax.jit(function, static_argnames=("config", "shape"))
+    return quick_jit(function, "config", "shape")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from jaxcrys.core.compiling import quick_jit
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.typing import Int, Key
 from jaxcrys.crystal.primitive import CellShape
@@ -110,8 +111,8 @@ def _programs(recipe: str) -> tuple:
     """The parts of the journey, compiled."""
     journey = _journey(recipe)
     return (
-        jax.jit(journey.begin, static_argnames="config"),
-        jax.jit(journey.aim, static_argnames=("config", "shape")),
-        jax.jit(journey.advance, static_argnames="config"),
-        jax.jit(journey.arrive, static_argnames="config"),
+        quick_jit(journey.begin, "config"),
+        quick_jit(journey.aim, "config", "shape"),
+        quick_jit(journey.advance, "config"),
+        quick_jit(journey.arrive, "config"),
     )

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcrys.core.compiling import quick_jit
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import tree_hash
 from jaxcrys.core.typing import Float, Int
@@ -132,7 +133,7 @@ def _program(recipe: str) -> Any:
         (_, (free, lattice), _), _ = jax.lax.scan(one_step, (start, start, none), length=steps + 1)
         return dataclasses.replace(crystals, free=free, lattice=lattice)
 
-    return jax.jit(improve, static_argnames=("config", "shape", "steps"))
+    return quick_jit(improve, "config", "shape", "steps")
 
 
 def _wide(flags: jax.Array, like: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcrys.core.compiling import quick_jit
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
 from jaxcrys.core.rng import sample_keys
@@ -151,4 +152,4 @@ def _misfit(recipe: str):
     misfit = get_recipe(recipe).misfit
     if misfit is None:
         raise InputError("recipe", f"{recipe} has no measure by which candidates are ranked")
-    return jax.jit(misfit, static_argnames=("config", "shape"))
+    return quick_jit(misfit, "config", "shape")

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxcrys.core.compiling import quick_jit
 from jaxcrys.core.elements import parse_formula
 from jaxcrys.core.errors import InputError
 from jaxcrys.core.pytree import take
@@ -257,11 +258,11 @@ def _keys(seed: int, index: Int[np.ndarray, "b"], attempt: int = 0) -> Key[jax.A
 def _counting(recipe: str, config: Any) -> Callable[..., jax.Array]:
     sizes = get_recipe(recipe).sizes
     assert sizes is not None
-    return jax.jit(functools.partial(sizes, config=config))
+    return quick_jit(functools.partial(sizes, config=config))
 
 
 @functools.cache
 def _completion(recipe: str, config: Any, sites: int) -> Callable[..., Crystal]:
     complete = get_recipe(recipe).complete
     assert complete is not None
-    return jax.jit(functools.partial(complete, config=config, sites=sites))
+    return quick_jit(functools.partial(complete, config=config, sites=sites))
