@@ -20,11 +20,14 @@ QUICK = {
 
 
 def quick_jit(function: Callable[..., Any], *static: str) -> Any:
-    """``jax.jit`` by :func:`quick_options`; not to be called within another program.
+    """``jax.jit`` by :func:`quick_options`, for the outermost program.
 
     Args:
         function: to be compiled.
         static: names of its static arguments.
+
+    Raises:
+        ValueError: from JAX, where the result is called within another program.
 
     Example:
         >>> quick_jit(lambda x, *, n: x**n, "n")(3, n=2).item()

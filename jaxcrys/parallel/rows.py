@@ -19,7 +19,7 @@ from jaxcrys.parallel.blocks import devices_for
 def compile_rows(
     function: Callable[..., Any], *settings: str, strategy: str = "sharded"
 ) -> Callable[..., Any]:
-    """Compile a function in which no row depends on another.
+    """Compile a function in which no row depends on another; not to be called within a program.
 
     Args:
         function: of ``(common, *rows)``, where ``rows`` are pytrees with the same number of rows.
