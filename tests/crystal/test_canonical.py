@@ -11,6 +11,7 @@ from jaxcrys.crystal.convert import from_structure, to_structure
 from jaxcrys.crystal.equivalents import redescribe
 from jaxcrys.symmetry.normalisers import num_descriptions
 from tests.crystals import exact_crystal, random_crystal
+from tests.groups import each_group
 
 OBLIQUE_BASES = np.array([[[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 1, 0], [0, 1, 0], [0, 0, 1]],
                           [[1, 0, 1], [0, 1, 1], [0, 0, 1]], [[2, 1, 0], [1, 1, 0], [0, -1, 1]],
@@ -26,7 +27,7 @@ def assert_same(found, expected, tolerance=1e-5):
     np.testing.assert_allclose(found.lattice, expected.lattice, atol=tolerance)
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_the_form_does_not_depend_on_the_description(group):
     random = np.random.default_rng(group)
     crystal = random_crystal(random, group=group, sites=4)

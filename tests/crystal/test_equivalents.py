@@ -20,6 +20,7 @@ from jaxcrys.symmetry.normalisers import (
 )
 from tests.crystals import exact_crystal, random_crystal, random_crystals
 from tests.devices import on_device
+from tests.groups import each_group
 
 
 def cell_of(crystal):
@@ -41,7 +42,7 @@ def isometry(before, after, row) -> np.ndarray:
     return np.linalg.inv(lattice) @ linear.T @ after[2]
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_every_description_is_an_isometry(group):
     """Proper unless it is said to be the mirror image; sites are few, so that atoms lie apart."""
     crystal = random_crystal(np.random.default_rng(group), group=group, sites=3)
@@ -70,7 +71,7 @@ def test_pymatgen_matches_every_description(group):
         assert matcher.fit(structure, to_structure(take(every, i)))
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_as_many_wyckoff_sequences_as_moyopy_finds(group):
     """For the crystal's own metric, which nothing but its family constrains."""
     crystal = exact_crystal(np.random.default_rng(group), group=group)

@@ -25,10 +25,10 @@ from jaxcrys.symmetry import (
 )
 from jaxcrys.symmetry.groups import constrain_lattice
 from tests.devices import on_device
+from tests.groups import GROUPS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 
-GROUPS = range(1, 231)
 ORIGIN_CHOICE_1 = (
     *(48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130),
     *(133, 134, 137, 138, 141, 142, 201, 203, 222, 224, 227, 228),

@@ -20,6 +20,7 @@ from jaxcrys.crystal.protostructure import (
 from jaxcrys.symmetry import load_tables
 from jaxcrys.symmetry.normalisers import enantiomorph
 from tests.crystals import exact_crystal, random_crystal
+from tests.groups import each_group
 
 OBLIQUE = {2, 3, 10, 11, 12, 13, 14}
 """pymatgen tries other origins only, not other bases: two descriptions of one crystal may get
@@ -37,7 +38,7 @@ def few_elements(crystal, random):
     return type(crystal)(crystal.group, crystal.wyckoff, species, crystal.free, crystal.lattice)
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_all_descriptions_have_one_label(group):
     random = np.random.default_rng(group)
     crystal = few_elements(random_crystal(random, group=group, sites=5), random)
@@ -55,7 +56,7 @@ def test_all_descriptions_have_one_label(group):
 
 
 @pytest.mark.filterwarnings("ignore:gcd is deprecated:FutureWarning")  # inside pymatgen
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_labels_are_those_of_pymatgen(group):
     crystal = exact_crystal(np.random.default_rng(group), group=group, sites=4)
     theirs = get_protostructure_label_from_spglib(to_structure(crystal), init_symprec=1e-4)

@@ -17,6 +17,7 @@ from jaxcrys.geometry.lattice import coefficients_from_matrix, volume
 from jaxcrys.symmetry import free_mask, lattice_mask, operations
 from jaxcrys.symmetry.subgroups import compose, maximal_subgroups, subgroup_path
 from tests.crystals import random_crystal, random_crystals
+from tests.groups import each_group
 
 
 def atoms(crystal):
@@ -49,7 +50,7 @@ def distances(structure, cutoff):
     return found
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_atoms_are_those_of_the_crystal(group):
     random = np.random.default_rng(group)
     for relation in relations_of(group, random):

@@ -28,6 +28,7 @@ from jaxcrys.symmetry.wyckoff import (
     position_id,
     positions_of,
 )
+from tests.groups import each_group
 
 POSITIONS = np.arange(1, 1732)
 GROUPS = np.arange(1, 231)
@@ -44,7 +45,7 @@ def apart(left, right):
     return np.abs(left - right - np.rint(left - right)).max(-1)
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_self_maps_are_all_atoms_on_the_family_of_points(
     group, exact_images, exact_rows, random_integers
 ):

@@ -2,11 +2,11 @@
 
 import hypothesis
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 
 from jaxcrys.symmetry import expand_orbits, load_tables, operations, positions_of
 from jaxcrys.symmetry.stabiliser import stabiliser
+from tests.groups import each_group
 
 UNIT = 24
 settings = hypothesis.settings(deadline=None, derandomize=True, max_examples=100, database=None)
@@ -27,7 +27,7 @@ def keys(rotations: np.ndarray, shifts: np.ndarray) -> set[bytes]:
     return {row.tobytes() for row in rows.astype(np.int8)}
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_operations_are_closed_and_have_inverses(group):
     rotations, shifts = integers(group)
     own = keys(rotations, shifts)
@@ -40,7 +40,7 @@ def test_operations_are_closed_and_have_inverses(group):
     assert keys(inverse, back) == own
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_orbit_and_stabiliser(group):
     """Atoms of an orbit times operations that keep one of them are all operations."""
     ids = np.asarray(positions_of(group))

@@ -20,11 +20,11 @@ from jaxcrys.symmetry.group_bits import (
 from jaxcrys.symmetry.groups import operations
 from jaxcrys.symmetry.symmetry_bits import SYMMETRY_AXES
 from jaxcrys.symmetry.tables import load_tables
+from tests.groups import GROUPS, each_group
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 
 ALL = np.arange(231)
-GROUPS = range(1, 231)
 SHIFTS = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
 
 
@@ -93,7 +93,7 @@ def screw_or_glide(rotation, shifts, cell):
     return [axis], f"{order}_{number}" if number else f"{order}"
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_operations_have_the_names_that_their_powers_give(group):
     rotations, translations = operations(group)
     block = len(rotations) // load_tables().group_centring[group]

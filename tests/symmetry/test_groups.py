@@ -18,10 +18,9 @@ from jaxcrys.symmetry import (
     symbol,
 )
 from jaxcrys.symmetry.groups import constrain_lattice
+from tests.groups import GROUPS, each_group
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
-
-GROUPS = range(1, 231)
 
 
 def test_full_symbols_are_those_of_pymatgen():
@@ -45,7 +44,7 @@ def test_systems_and_families_are_those_of_pymatgen():
         assert crystal_family(group) == ("hexagonal" if system == "trigonal" else system)
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_free_lattice_coefficients_are_those_of_the_invariant_metrics(group, spglib_operations):
     """The metrics that the rotations leave alone are the lattices of the mask, all of them."""
     rotations = np.unique(spglib_operations(group)[0], axis=0)

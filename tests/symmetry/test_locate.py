@@ -8,6 +8,7 @@ from jaxcrys.core.errors import InputError
 from jaxcrys.geometry import wrap
 from jaxcrys.symmetry import load_tables, operations, positions_of
 from jaxcrys.symmetry.locate import locate, row_left_inverse
+from tests.groups import each_group
 
 UNIT = 24
 
@@ -20,7 +21,7 @@ def test_left_inverses_of_all_rows():
     assert (product == np.eye(3, dtype=int) * live[:, None]).all()
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_images_of_each_position_lie_on_it(group):
     """After any operation and any lattice translation, with the coordinates that lead back."""
     random = np.random.default_rng(group)

@@ -13,12 +13,13 @@ from jaxcrys.symmetry.groups import constrain_lattice
 from jaxcrys.symmetry.metric import family_metric, squared_distance, tangent_gram
 from jaxcrys.symmetry.tables import load_tables
 from jaxcrys.symmetry.wyckoff import degrees_of_freedom, free_mask, group_of
+from tests.groups import each_group
 
 GROUPS = np.arange(1, 231)
 POSITIONS = np.arange(1732)
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_every_rotation_preserves_the_metric(group, spglib_operations):
     rotations, _ = spglib_operations(group)
     metric = family_metric(np.asarray(group))

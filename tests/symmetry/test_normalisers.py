@@ -20,6 +20,7 @@ from jaxcrys.symmetry.normalisers import (
     redescribe_sites,
     shift_origin,
 )
+from tests.groups import each_group
 
 UNIT = 24
 PRIME = 10007
@@ -44,7 +45,7 @@ def as_set(rotations: np.ndarray, shifts: np.ndarray) -> set[bytes]:
     return {row.tobytes() for row in rows.astype(np.int8)}
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_each_description_maps_the_group_to_itself(group, spglib_operations):
     table = load_normalisers()
     rotations, shifts = spglib_operations(group)
@@ -57,7 +58,7 @@ def test_each_description_maps_the_group_to_itself(group, spglib_operations):
         assert as_set(turned, moved) == as_set(*target)
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_positions_and_coordinates_go_where_the_change_of_axes_takes_them(
     group, spglib_operations, random_integers
 ):
@@ -82,7 +83,7 @@ def test_positions_and_coordinates_go_where_the_change_of_axes_takes_them(
         assert (images == (moved % MODULUS)[:, None]).all(-1).any(-1).all()
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_permutations_of_the_positions_are_those_of_pymatgen(group):
     listed = prototypes.WYCKOFF_POSITION_RELAB_DICT[str(group)]
     letters = [str(load_tables().position_letter[i]) for i in positions_of(group)]
@@ -100,7 +101,7 @@ def test_permutations_of_the_positions_are_those_of_pymatgen(group):
     assert len(proper) == MIRRORED.get(group, len(ours))
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_permutations_form_a_group(group):
     permutations = position_permutations(group)
     known = set(map(tuple, permutations.tolist()))

@@ -10,10 +10,10 @@ import pytest
 import spglib
 
 from jaxcrys.symmetry import load_tables, positions_of
+from tests.groups import each_group
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 
-GROUPS = range(1, 231)
 PRIME = 10007
 
 
@@ -31,7 +31,7 @@ def point_group(symbol: str) -> str:
     return alias.get(bare, bare)
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_orbit_and_stabiliser(group, exact_images, exact_rows, random_integers, spglib_operations):
     """Orbits are spglib's, |orbit| |stabiliser| = |G|, and the symbol names the stabiliser."""
     tables = load_tables()
@@ -111,7 +111,7 @@ def moyopy_database(group: int) -> dict[str, moyopy.WyckoffPosition]:
     return {p.letter: p for p in found.normalizer_wyckoff_positions().wyckoffs}
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_positions_equal_those_of_moyopy(
     group, hall_number, exact_images, exact_rows, random_integers
 ):

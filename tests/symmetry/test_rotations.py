@@ -1,7 +1,6 @@
 """Cartesian rotations against spglib's operations and lattices of every shape."""
 
 import numpy as np
-import pytest
 
 from jaxcrys.geometry import coefficients_from_matrix, matrix_from_coefficients
 from jaxcrys.geometry.lattice import matrix_from_parameters
@@ -9,6 +8,7 @@ from jaxcrys.symmetry import load_tables, operations, positions_of
 from jaxcrys.symmetry.groups import constrain_lattice
 from jaxcrys.symmetry.rotations import cartesian_rotations, rotation_index
 from tests.crystals import random_parameters
+from tests.groups import each_group
 
 
 def rows_of(wyckoff: int) -> np.ndarray:
@@ -16,7 +16,7 @@ def rows_of(wyckoff: int) -> np.ndarray:
     return tables.position_first_row[wyckoff] + np.arange(tables.position_multiplicity[wyckoff])
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_rotations_turn_every_lattice_of_the_family(group, spglib_operations):
     """R = S W S⁻¹ for random lattices; the operations are those of spglib, in our order."""
     random = np.random.default_rng(group)

@@ -21,11 +21,11 @@ from jaxcrys.symmetry.site_symmetry import (
 )
 from jaxcrys.symmetry.tables import load_tables
 from jaxcrys.symmetry.wyckoff import group_of, position_id, positions_of
+from tests.groups import GROUPS, each_group
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 
 IDS = np.arange(1732)
-GROUPS = range(1, 231)
 
 
 def symbol_of(wyckoff):
@@ -135,7 +135,7 @@ def crystal_on_every_position(group):
     return basis, np.array(points), numbers
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_symbols_are_those_of_moyopy_and_spglib(group):
     """Another choice of origin permutes the letters, so letters and symbols are compared as a set.
 

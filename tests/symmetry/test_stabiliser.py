@@ -19,10 +19,10 @@ from jaxcrys.symmetry.stabiliser import (
 )
 from jaxcrys.symmetry.tables import load_tables
 from jaxcrys.symmetry.wyckoff import general_position, multiplicity, positions_of
+from tests.groups import GROUPS, each_group
 
 UNIT, PRIME = 24, 10007
 POSITIONS = range(1, 1732)
-GROUPS = range(1, 231)
 
 
 def elements_of(wyckoff):
@@ -57,7 +57,7 @@ def test_operations_with_their_translations_fix_the_representative(random_intege
         assert (rotations @ point + translations * PRIME == point).all()
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_rotations_are_those_of_spglib(group, exact_images, random_integers, spglib_operations):
     rotations, _ = spglib_operations(group)
     for wyckoff in positions_of(group):

@@ -26,10 +26,10 @@ from jaxcrys.symmetry.subgroups import (
     splitting,
     subgroup_path,
 )
+from tests.groups import GROUPS, each_group
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 
-GROUPS = range(1, 231)
 UNIT = 2**10 * 3**5
 """Translations are rounded to this fraction to compare them."""
 
@@ -77,7 +77,7 @@ def copies(relation, points):
     return np.unique(np.rint(moved * finer).astype(int) % finer, axis=0) / finer
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_operations_of_a_subgroup_are_operations_of_the_group(group, operations):
     parents, parent_translations = operations(group)
     known = set(keys(parents, parent_translations))
@@ -198,7 +198,7 @@ def pyxtal_lists(group, kind):
     return [((int(s), int(i)), p) for s, i, p in every if kind == "t" or i <= 4]
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_types_and_numbers_of_subgroups_are_those_of_pyxtal(group, operations):
     for kind in "tk":
         ours = Counter()
@@ -210,14 +210,14 @@ def test_types_and_numbers_of_subgroups_are_those_of_pyxtal(group, operations):
         assert ours == theirs + PYXTAL_LACKS[group, kind]
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_no_two_subgroups_are_conjugate(group, operations):
     for first, second in itertools.combinations(maximal_subgroups(group), 2):
         if (first.kind, first.group, first.index) == (second.kind, second.group, second.index):
             assert conjugators(first, second, operations)[0] == 0
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_positions_split_as_in_pyxtal(group):
     size = load_tables().position_multiplicity
     own_size = size[list(positions_of(group))]
@@ -247,7 +247,7 @@ def atoms_of(wyckoff, free):
     return orbits.frac[orbits.mask]
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_split_orbits_are_the_atoms_of_the_orbit(group, same_points):
     random = np.random.default_rng(group)
     for relation in maximal_subgroups(group):

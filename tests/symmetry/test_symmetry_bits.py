@@ -26,9 +26,9 @@ from jaxcrys.symmetry.wyckoff import (
     position_slots,
     positions_of,
 )
+from tests.groups import GROUPS
 
 IDS = np.arange(1732)
-GROUPS = range(1, 231)
 
 
 def cell_of(group):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from jaxcrys.symmetry import NUM_GROUPS, NUM_POSITIONS, load_tables, operations
+from tests.groups import GROUPS, each_group
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 
-GROUPS = range(1, 231)
 POSITIONS = range(1, 1732)
 
 
@@ -54,7 +54,7 @@ def test_hall_numbers_are_those_of_the_standard_setting(hall_number):
     assert ours == [hall_number(group) for group in GROUPS]
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@each_group
 def test_operations_equal_those_of_spglib(group, spglib_operations):
     ours, theirs = as_set(*operations(group)), as_set(*spglib_operations(group))
     assert ours == theirs

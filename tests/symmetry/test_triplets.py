@@ -10,6 +10,7 @@ from pyxtal.symmetry import Group
 from jaxcrys.core.errors import InputError
 from jaxcrys.symmetry import load_tables, positions_of, spaced_symbol
 from jaxcrys.symmetry.triplets import coordinate_texts, operation_texts
+from tests.groups import each_group
 
 POINT = {"x": 0.137, "y": 0.291, "z": 0.683}
 
@@ -30,7 +31,7 @@ def test_operations_are_those_of_gemmi():
         assert {gemmi.Op(text).triplet() for text in operation_texts(group)} == expected
 
 
-@pytest.mark.parametrize("group", range(1, 231))
+@each_group
 def test_coordinates_are_those_of_pyxtal(group):
     """As sets of points; pyxtal lists positions from the general one to letter a."""
     listed = Group(group).Wyckoff_positions[::-1]
