@@ -106,9 +106,9 @@ def _substitution() -> Float[np.ndarray, "z z"]:
 
     table = SubstitutionProbability()
     weight = np.full((len(SYMBOLS), len(SYMBOLS)), float(table.alpha))
-    for one, other in itertools.product(table.species, repeat=2):
-        pair = one.element.Z, other.element.Z
-        weight[pair] = max(weight[pair], table.get_lambda(one, other))
+    species = [(ion, ion.element.Z) for ion in table.species]
+    for (one, i), (other, j) in itertools.combinations_with_replacement(species, 2):
+        weight[i, j] = weight[j, i] = max(weight[i, j], table.get_lambda(one, other))
     likelihood = np.exp(weight)
     total = likelihood.sum(1)
     similarity = likelihood / np.sqrt(total[:, None] * total)

@@ -59,8 +59,10 @@ def test_neighbours_of_one_step_are_equally_far():
 def test_substitutions_are_those_of_pymatgens_table():
     """For a pair of elements with one kind of ion each, up to the common scale."""
     table, distances = SubstitutionProbability(), element_distances("substitution")
+    pairs = [("Na", "K"), ("Na", "Cl"), ("Fe", "Co"), ("F", "Cl"), ("Ti", "Zr")]
+    named = [ion for ion in table.species if any(ion.symbol in pair for pair in pairs)]
     strongest = {}
-    for one, other in itertools.product(table.species, repeat=2):
+    for one, other in itertools.product(named, table.species):
         pair = one.symbol, other.symbol
         strongest[pair] = max(strongest.get(pair, table.alpha), table.get_lambda(one, other))
 
@@ -70,7 +72,6 @@ def test_substitutions_are_those_of_pymatgens_table():
         ]
         return strongest[one, other] - np.log(totals).sum() / 2
 
-    pairs = [("Na", "K"), ("Na", "Cl"), ("Fe", "Co"), ("F", "Cl"), ("Ti", "Zr")]
     ours = [distances[atomic_number(a), atomic_number(b)] for a, b in pairs]
     theirs = [-expected(a, b) for a, b in pairs]
     scale, shift = np.polyfit(theirs, ours, 1)
