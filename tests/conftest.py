@@ -1,13 +1,16 @@
 import csv
 import functools
 import gzip
+import importlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import pytest
 from filelock import FileLock
 
+from jaxcrys.cli.demo import write_prototypes
 from tests.models import fresh_crystals, fresh_orbit
 
 MOST_MAPS = 6000
@@ -60,6 +63,20 @@ def built_once(tmp_path_factory, request) -> Callable[[str, Callable[[Path], Pat
         return folder
 
     return build
+
+
+@pytest.fixture(scope="session")
+def pymatgen_prototypes() -> ModuleType:
+    """Pymatgen's module of prototypes, which reads a library of them, for seconds, on import."""
+    return importlib.import_module("pymatgen.analysis.prototypes")
+
+
+@pytest.fixture(scope="session")
+def prototype_rows(built_once) -> list[list[str]]:
+    """The table of prototypes of the demo, its header first."""
+    folder = built_once("prototypes", lambda folder: write_prototypes(folder / "all.csv"))
+    with (folder / "all.csv").open(encoding="utf-8", newline="") as handle:
+        return list(csv.reader(handle))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 
-from jaxcrys.cli import demo
 from jaxcrys.cli.main import run
 from jaxcrys.crystal import load_crystals
 from jaxcrys.crystal.expand import num_atoms
@@ -26,12 +25,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def dataset(folder):
+def dataset(folder, prototype_rows):
     """Small prototypes, with the logarithm of their volume for each atom as a column."""
-    with demo.write_prototypes(folder / "all.csv").open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.reader(handle))
     with (folder / "some.csv").open("w", encoding="utf-8", newline="") as handle:
-        csv.writer(handle, lineterminator="\n").writerows(rows[:80])
+        csv.writer(handle, lineterminator="\n").writerows(prototype_rows[:80])
     assert run("prepare", [f"{folder}/some.csv", "--out", f"{folder}/first", "--workers", "1"]) == 0
     crystals = load_crystals(folder / "first")
     packing = np.sqrt(3) * crystals.lattice[:, 5] - np.log(num_atoms(crystals))
@@ -39,8 +36,8 @@ def dataset(folder):
     known = dict(zip(ids, packing, strict=True))
     with (folder / "labelled.csv").open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([*rows[0], "packing"])
-        writer.writerows([*row, known.get(row[0], "")] for row in rows[1:80])
+        writer.writerow([*prototype_rows[0], "packing"])
+        writer.writerows([*row, known.get(row[0], "")] for row in prototype_rows[1:80])
     made = folder / "dataset"
     command = [f"{folder}/labelled.csv", "--out", str(made), "--workers", "1"]
     assert run("prepare", [*command, "--max-atoms", "60"]) == 0

@@ -2,10 +2,6 @@
 
 import numpy as np
 import pytest
-from pymatgen.analysis.prototypes import (
-    get_protostructure_label_from_spglib,
-    get_prototype_from_protostructure,
-)
 
 from jaxcrys.core.pytree import take
 from jaxcrys.crystal import build_crystal
@@ -57,13 +53,15 @@ def test_all_descriptions_have_one_label(group):
 
 @pytest.mark.filterwarnings("ignore:gcd is deprecated:FutureWarning")  # inside pymatgen
 @each_group
-def test_labels_are_those_of_pymatgen(group):
+def test_labels_are_those_of_pymatgen(group, pymatgen_prototypes):
     crystal = exact_crystal(np.random.default_rng(group), group=group, sites=4)
-    theirs = get_protostructure_label_from_spglib(to_structure(crystal), init_symprec=1e-4)
+    theirs = pymatgen_prototypes.get_protostructure_label_from_spglib(
+        to_structure(crystal), init_symprec=1e-4
+    )
     ours = protostructure_label(crystal, mirror=group in MIRRORED)
     if group not in OBLIQUE:
         assert ours == theirs
-        expected = get_prototype_from_protostructure(theirs)
+        expected = pymatgen_prototypes.get_prototype_from_protostructure(theirs)
         assert prototype_label(crystal, mirror=group in MIRRORED) == expected
     else:
         # Everything but the letters; these come first by the same rule among more descriptions.

@@ -8,10 +8,6 @@ from collections import Counter
 import jax
 import numpy as np
 import pytest
-from pymatgen.analysis.prototypes import (
-    get_protostructure_label_from_spglib,
-    get_prototype_from_protostructure,
-)
 
 from jaxcrys.core.elements import anonymous_formula
 from jaxcrys.core.errors import InputError
@@ -143,8 +139,9 @@ def test_equal_placements_are_equal_protostructures(mirror):
     assert several > 40
 
 
-def test_templates_of_real_crystals_are_pymatgens(shared_rows):
+def test_templates_of_real_crystals_are_pymatgens(shared_rows, pymatgen_prototypes):
     """In monoclinic and triclinic groups pymatgen leaves out changes of oblique axes."""
+    label_of = pymatgen_prototypes.get_protostructure_label_from_spglib
     compared, different = 0, []
     for row in shared_rows("mp_20_biternary/val", 150):
         crystal = from_arrays(*parse("cif", row["cif"]))
@@ -152,10 +149,11 @@ def test_templates_of_real_crystals_are_pymatgens(shared_rows):
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = get_protostructure_label_from_spglib(to_structure(crystal), init_symprec=0.01)
+            found = label_of(to_structure(crystal), init_symprec=0.01)
         compared += 1
-        if template_of(crystal, mirror=False)[0] != get_prototype_from_protostructure(found):
-            different.append((template_of(crystal, mirror=False)[0], found))
+        ours = template_of(crystal, mirror=False)[0]
+        if ours != pymatgen_prototypes.get_prototype_from_protostructure(found):
+            different.append((ours, found))
     assert compared > 80
     assert different == []
 

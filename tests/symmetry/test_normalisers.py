@@ -6,7 +6,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pymatgen.analysis.prototypes as prototypes
 import pytest
 
 from jaxcrys.symmetry import load_tables, positions_of, representative
@@ -84,8 +83,8 @@ def test_positions_and_coordinates_go_where_the_change_of_axes_takes_them(
 
 
 @each_group
-def test_permutations_of_the_positions_are_those_of_pymatgen(group):
-    listed = prototypes.WYCKOFF_POSITION_RELAB_DICT[str(group)]
+def test_permutations_of_the_positions_are_those_of_pymatgen(group, pymatgen_prototypes):
+    listed = pymatgen_prototypes.WYCKOFF_POSITION_RELAB_DICT[str(group)]
     letters = [str(load_tables().position_letter[i]) for i in positions_of(group)]
     theirs = {
         tuple(letters.index(relabelling[ord(letter)]) for letter in letters)
