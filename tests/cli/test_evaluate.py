@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ import pytest
 from jaxcrys.cli.main import run
 from jaxcrys.data.crystal_set import read_rows
 from jaxcrys.evaluation.page import best
+from tests.browser import browser
 from tests.evaluation.sets import COINCIDING, ODD, cif, salts, write_dataset
 
 SETTINGS = ["--fingerprints", "4", "--workers", "1"]
@@ -93,15 +93,12 @@ def test_the_page_has_its_pictures_and_views(made):
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 def test_a_browser_draws_the_pictures(made):
-    done = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=30000",
-         "--enable-unsafe-swiftshader", "--dump-dom", f"file://{made}/report.html"],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    drawn = re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
-    assert drawn.count("gl-container") >= 9  # crystals
-    assert drawn.count('class="main-svg"') >= 7
-    assert drawn.count('class="bars"') + drawn.count("barlayer") >= 5
+    with browser() as page:
+        page.open(made / "report.html")
+        for kind, least in {".gl-container canvas": 9, ".main-svg": 7, ".barlayer path": 5}.items():
+            page.wait(f"document.querySelectorAll('{kind}').length >= {least}")
+        assert page.problems == []
+        assert {address.split(":")[0] for address in page.requests} <= {"about", "file", "data"}
 
 
 def test_the_same_call_is_finished_and_another_is_refused(sets, made, capsys):
