@@ -22,11 +22,12 @@ version = release = jaxcrys.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "build_steps.mathml",
 ]
 exclude_patterns = ["_build", "build_steps", "skeletons"]
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = "jaxcrys"
 html_static_path = ["_static"]
 html_css_files = ["jaxcrys.css"]
