@@ -108,7 +108,7 @@ def _squared_lengths(
 ) -> Float[ArrayLike, "*b 27"]:
     """Squared lengths of a vector in the cells around the origin.
 
-    By components: NumPy takes six times as long for a sum along an axis of length three.
+    By components: NumPy takes three times as long for a sum along an axis of length three.
     """
     vector = _change_basis(frac, matrix)
     cells = namespace(frac, matrix).asarray(NEIGHBOUR_CELLS, vector.dtype)
