@@ -153,6 +153,7 @@ class _Pool:
 
 
 def _context() -> BaseContext:
+    """How processes start; the list of what a server imports is one for the whole process."""
     short = len(os.fsencode(tempfile.gettempdir())) <= LONGEST_FOLDER
     if sys.platform != "linux" or not short:  # libraries of macOS do not survive a fork
         return multiprocessing.get_context("spawn")
